@@ -1,0 +1,61 @@
+# Aftercall. `make help` lists what there is. Everything lives in .venv and a cache folder; nothing is installed on the host.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Debian's own Python first: it can be read by the unprivileged user our processes become when started as root.
+PYTHON ?= $(shell for p in /usr/bin/python3.11 python3.11 python3; do $$p -c 'import sys,ensurepip,venv; sys.exit(sys.version_info[:2]!=(3,11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+HOME_DIR ?= var/aftercall
+VENV_STAMP := .venv/.stamp-$(shell cat requirements/dev.txt pyproject.toml | sha256sum | cut -c1-16)
+CONSOLE_SRC := $(shell find app/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null | sort)
+CONSOLE_STAMP := app/console/dist/.stamp-$(shell cat $(CONSOLE_SRC) 2>/dev/null | sha256sum | cut -c1-16)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV_STAMP) $(CONSOLE_STAMP) ## make .venv and build everything
+
+$(VENV_STAMP):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 with venv is needed: apt-get install python3.11-venv"; exit 1; }
+	@echo "setting up .venv with $(PYTHON)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip -q install --no-warn-script-location --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt \
+	  || $(BIN)/python -m pip -q install --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip -q install --no-deps --no-build-isolation -e .
+	@rm -f .venv/.stamp-*; touch $@
+
+$(CONSOLE_STAMP): $(VENV_STAMP)
+	@if [ -f app/console/package.json ]; then $(BIN)/python -m app.console_build; fi
+	@mkdir -p app/console/dist; rm -f app/console/dist/.stamp-*; touch $@
+
+demo: setup ## a real call from dialling to transcript, on a world of its own
+	@$(BIN)/aftercall demo
+
+up: setup ## run the product for real use (HOME_DIR=var/aftercall)
+	@$(BIN)/aftercall run --home $(HOME_DIR)
+
+unit: setup lint ## the fast tier: rules, and protocol edges with scripted fakes
+	@$(BIN)/python -m pytest tests/unit tests/edge -q -n 2
+
+test: unit ## everything: the fast tier, then real Asterisk, Redis, databases, Vosk, Chromium
+	@$(BIN)/python -m pytest tests/real -q
+
+bench: setup ## side-by-side measurements, one JSON line per figure (B=B1,B4 to choose)
+	@$(BIN)/python -m bench $(if $(B),--only $(B))
+
+lint: setup ## ruff, mypy, floors
+	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy -p core -p pbx -p orders_bridge -p ivr -p routing -p recordings -p app --no-error-summary && $(BIN)/lint-imports --no-cache | tail -4
+
+fmt: setup ## put the code in shape
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+
+prompts: setup ## render the product's own prompts anew (needs the voices; results are kept in the repository)
+	@$(BIN)/python -m core.prompts.render
+
+lock: setup ## resolve the dependencies anew into requirements/*.txt
+	@for f in runtime dev uv; do $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
+
+clean: ## remove what was built here (the cache of downloaded programs stays)
+	@rm -rf .venv app/console/dist app/console/node_modules build dist
+
+.PHONY: help setup demo up unit test bench lint fmt prompts lock clean

@@ -1,0 +1,153 @@
+"""Facts of the telephone, told by `pbx` and true before anybody records them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.events.base import DomainEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallArrived(DomainEvent):
+    """A caller's channel exists. `ani` and `dnis` as dialled; `channel` is Asterisk's name of the caller's channel."""
+
+    ani: str
+    dnis: str
+    channel: str
+    linkedid: str = ""
+    caller_name: str = ""
+    entry: str = ""  # which door of the dialplan: menu, queue, fallback, agent
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallAnswered(DomainEvent):
+    channel: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallWaiting(DomainEvent):
+    """The caller's channel stands in the dialplan's wait context of `queue` and says so itself."""
+
+    channel: str
+    queue: str
+    enqueued_at: datetime
+    language: str = ""
+    priority: int = 0
+    skills: dict[str, int] = field(default_factory=dict)
+    ani: str = ""
+    level: str = ""  # what the caller has proved: "", ani, order_no, second_factor
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegRinging(DomainEvent):
+    """A leg of ours (an offer's `{interaction}-{offer}`) rings at the agent's phone."""
+
+    leg_id: str
+    offer_id: str
+    extension: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegAnswered(DomainEvent):
+    leg_id: str
+    offer_id: str
+    extension: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegEnded(DomainEvent):
+    """A leg ended. `cause` is Q.850 (16 normal, 17 busy, 19 no answer, 21 rejected, 20/3 unreachable)."""
+
+    leg_id: str
+    offer_id: str
+    extension: str
+    cause: int
+    answered: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallConnected(DomainEvent):
+    """Caller and agent stand in one bridge and hear each other."""
+
+    leg_id: str
+    offer_id: str
+    extension: str
+    bridge_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallHeld(DomainEvent):
+    extension: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallResumed(DomainEvent):
+    extension: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallTransferred(DomainEvent):
+    extension: str
+    to: str
+    consult: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartyJoined(DomainEvent):
+    channel: str
+    bridge_id: str
+    role: str = ""  # caller, agent, third, supervisor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartyLeft(DomainEvent):
+    channel: str
+    bridge_id: str
+    role: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallEnded(DomainEvent):
+    """The caller's channel is gone. Exactly one per accepted call. `reason`: caller_hangup, agent_hangup, system,
+    completed, node_lost, …"""
+
+    reason: str
+    cause: int = 16
+    talk_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentDeviceChanged(DomainEvent):
+    """The agent's phone: `reachable` = a contact is registered and answers; `in_use` = on any call."""
+
+    extension: str
+    reachable: bool
+    in_use: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureCodeDialled(DomainEvent):
+    """An agent dialled a feature code on the phone; `code`: ready, not_ready."""
+
+    extension: str
+    code: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchLinkChanged(DomainEvent):
+    """The AMI link to `node` is up (and resynchronised) or down."""
+
+    node: str
+    up: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateRepaired(DomainEvent):
+    """A difference between our belief and Asterisk's was mended. `what` names the kind, `reason` says it in words."""
+
+    what: str
+    reason: str

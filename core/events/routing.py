@@ -1,0 +1,138 @@
+"""What happened in queues and at agents' desks. Told by `routing` alone: one owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.events.base import DomainEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemQueued(DomainEvent):
+    """`enqueued_at` is never reset, however often the caller comes back."""
+
+    queue: str
+    enqueued_at: datetime
+    channel: str
+    language: str = ""
+    priority: int = 0
+    skills: dict[str, int] = field(default_factory=dict)
+    ani: str = ""
+    position: int = 0
+    returned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemAbandoned(DomainEvent):
+    queue: str
+    waited_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemOverflowed(DomainEvent):
+    queue: str
+    reason: str
+    to: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentStateChanged(DomainEvent):
+    """`state`: READY, NOT_READY, RESERVED, ENGAGED, WRAP_UP, OFFLINE. `actor`: who said so (a person or a rule)."""
+
+    extension: str
+    state: str
+    reason: str = ""
+    previous: str = ""
+    actor: str = ""
+    until: datetime | None = None  # end of wrap-up
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferMade(DomainEvent):
+    offer_id: str
+    extension: str
+    queue: str
+    attempt: int
+    epoch: int
+    leg_id: str
+    waited_s: float = 0.0
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferRinging(DomainEvent):
+    offer_id: str
+    extension: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferAccepted(DomainEvent):
+    offer_id: str
+    extension: str
+    queue: str
+    waited_s: float
+    ring_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferDeclined(DomainEvent):
+    offer_id: str
+    extension: str
+    cause: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferTimedOut(DomainEvent):
+    """Ring no answer (rona)."""
+
+    offer_id: str
+    extension: str
+    rang_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferCancelled(DomainEvent):
+    offer_id: str
+    extension: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentEnded(DomainEvent):
+    """One agent's part of an interaction is over: seconds of ringing, talking, holding."""
+
+    offer_id: str
+    extension: str
+    queue: str
+    ring_s: float
+    talk_s: float
+    hold_s: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrapUpStarted(DomainEvent):
+    extension: str
+    offer_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrapUpEnded(DomainEvent):
+    extension: str
+    offer_id: str
+    wrap_up_s: float
+    disposition: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardPushed(DomainEvent):
+    """The order card was written to the agent's live feeds (`feeds` of them) before or after the INVITE left."""
+
+    offer_id: str
+    extension: str
+    feeds: int
+    card: dict[str, Any] = field(default_factory=dict)
