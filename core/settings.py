@@ -99,6 +99,7 @@ class SampleSettings(Section):
 
     enabled: bool = True
     orders: Annotated[int, Field(ge=50, le=100_000)] = 3000
+    agents: Annotated[int, Field(ge=3, le=200)] = 5
     seed: int = 20261124
 
 
