@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
 from app.softphone.g711 import Pcm
+
+if TYPE_CHECKING:
+    from app.softphone.call import Call
 
 RATE = 8000
 
@@ -58,3 +63,29 @@ def tone_level(sound: Pcm, hertz: float) -> float:
 def tone(hertz: float, seconds: float, *, level: int = 8000) -> Pcm:
     """A sine for tests of the audio path."""
     return (level * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE)).astype(np.int16)
+
+
+async def hear(
+    call: Call, known: Pcm, *, timeout_s: float = 15.0, after_s: float = 0.0, likeness: float = 0.6
+) -> Found:
+    """Listens on `call` until `known` (its first 2 s) is heard after second `after_s` of what was heard.
+
+    Returns where it began, on the time line of `call.media.heard()`. Raises TimeoutError with the best likeness seen.
+    """
+    piece = known[: 2 * RATE]
+    best = Found(0.0, 0.0)
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                sound = call.media.heard()[int(after_s * RATE) :]
+                found = find(sound, piece)
+                best = Found(found.at_s + after_s, found.likeness)
+                if best.likeness >= likeness:
+                    return best
+                # Only the last stretch can still become the beginning of what we wait for.
+                after_s = max(after_s, after_s + (len(sound) - len(piece)) / RATE - 0.1)
+                await call.media.more(10)
+    except TimeoutError as error:
+        raise TimeoutError(
+            f"not heard within {timeout_s} s (likeness {best.likeness:.2f}, call {call.state})"
+        ) from error
