@@ -124,7 +124,7 @@ class Attempt:
 def refusal(
     attempts: Iterable[Attempt], interaction_id: str, caller: str, order_no: str, now_s: float, limits: Limits
 ) -> str:
-    """Why one more try is refused: call, caller or order; "" when it is allowed. `attempts` are the ones that counted."""
+    """Why one more try is refused (call, caller, order), "" when allowed. `attempts` are the ones that counted."""
     in_call = by_caller = on_order = 0
     for attempt in attempts:
         in_call += attempt.interaction_id == interaction_id

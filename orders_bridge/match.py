@@ -68,7 +68,7 @@ def rank(orders: Iterable[Order], *, ani: str = "", order_no: str = "", today: d
 
 
 def choose(candidates: tuple[Candidate, ...]) -> Candidate | None:
-    """The one order to speak of, when it is alone or leads clearly; None when a person must choose (or there is none)."""
+    """The one order to speak of, when it is alone or leads clearly; None when there is none or a person must choose."""
     if not candidates:
         return None
     if len(candidates) == 1 or candidates[0].score - candidates[1].score >= LEAD:

@@ -3,8 +3,8 @@
 Does not decide what the order's state comes down to today (`situation.py`), who may hear it (`ladder.py`) or how it is
 said (`speech.py`). Holds no address and no payment details: they are not needed to answer a call.
 
-Invariants: frozen; phones are E.164 where they could be normalised, else as dialled; times know their offset, and keep the
-shop's own, so that `.date()` is the calendar day there; of two copies of one order the higher `version` is the truth.
+Invariants: frozen; phones are E.164 where they could be normalised, else as dialled; times know their offset, and keep
+the shop's own, so that `.date()` is the calendar day there; of two copies the higher `version` is the truth.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class Order:
 
 
 def mask_phone(phone: str) -> str:
-    """+8613812345678 → "+86******5678": the first three signs and the last four digits stay, and only of a long number."""
+    """+8613812345678 → "+86*******5678": the first three signs and the last four stay, and only of a long number."""
     if len(phone) < 8:
         return "*" * len(phone)
     return phone[:3] + "*" * (len(phone) - 7) + phone[-4:]

@@ -27,7 +27,7 @@ def preload(*countries: str) -> None:
 def clean(text: str) -> str:
     """Plain signs only (full-width digits become digits), no control signs, at most `MAX_LENGTH`."""
     plain = unicodedata.normalize("NFKC", text[: 4 * MAX_LENGTH])
-    return "".join(c for c in plain if c.isprintable()).strip()[:MAX_LENGTH]
+    return "".join(c for c in plain if c.isprintable()).strip()[:MAX_LENGTH].strip()
 
 
 def _parsed(text: str, country: str | None) -> str | None:

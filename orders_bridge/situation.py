@@ -67,7 +67,7 @@ def is_stuck(shipment: Shipment, today: date) -> bool:
 
 
 def latest_return(order: Order) -> Return | None:
-    """The return a caller would ask about: an open one before a settled one, the newest of its kind; none if rejected."""
+    """The return a caller would ask about: open before settled, then the newest; rejected ones are left aside."""
     wanted = [r for r in order.returns if r.state is not ReturnState.REJECTED]
     if not wanted:
         return None
