@@ -30,12 +30,14 @@ def clean(text: str) -> str:
     return "".join(c for c in plain if c.isprintable()).strip()[:MAX_LENGTH].strip()
 
 
-def _parsed(text: str, country: str | None) -> str | None:
+def _parsed(text: str, country: str | None, *, lenient: bool = False) -> str | None:
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number(number):
+    # With its country written out, a number of a plan newer than our tables is still one: its length decides.
+    known = phonenumbers.is_possible_number if lenient else phonenumbers.is_valid_number
+    if not known(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -51,9 +53,9 @@ def e164(text: str, country: str) -> str | None:
         return None
     digits = re.sub(r"[^0-9]", "", plain)
     if plain.startswith("+"):
-        return _parsed("+" + digits, None)
+        return _parsed("+" + digits, None, lenient=True)
     if digits.startswith("00"):
-        return _parsed("+" + digits[2:], None)
+        return _parsed("+" + digits[2:], None, lenient=True)
     return _parsed(digits, country) or _parsed("+" + digits, None)
 
 

@@ -1,7 +1,7 @@
 """Who buys at the sample shop: invented customers with a language and a mobile number, written down as people do.
 
-Chinese numbers are of a block with four zeros; American ones of 555-01xx and British ones of 07700 900xxx, both kept
-free for fiction. Numbers are unique while there are enough of them; beyond, customers share.
+Chinese numbers are of one block of zeros; American ones of 555-01xx and British ones of 020 7946 0xxx, both kept free
+for fiction. Numbers are unique while there are enough of them; beyond, customers share.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def _american(index: int, rng: random.Random) -> Buyer:
 
 def _british(index: int, rng: random.Random) -> Buyer:
     tail = f"{index % 1000:03d}"
-    spellings = (f"07700 900{tail}", f"+44 7700 900{tail}", f"00447700900{tail}")
-    return Buyer(_western(rng), "en-GB", "GB", rng.choice(spellings), f"+447700900{tail}")
+    spellings = (f"020 7946 0{tail}", f"+44 20 7946 0{tail}", f"00442079460{tail}")
+    return Buyer(_western(rng), "en-GB", "GB", rng.choice(spellings), f"+442079460{tail}")
 
 
 def _western(rng: random.Random) -> str:
