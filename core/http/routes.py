@@ -58,11 +58,20 @@ class Page(Strict, Generic[T]):
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """An answer that is a file (a recording): served with range requests, after the handler has written its audit row."""
+    """An answer that is a file (a recording): served with range requests, after the handler wrote its audit row."""
 
     path: str
     content_type: str
     download_name: str = ""
+
+
+@dataclass(frozen=True)
+class SessionAnswer:
+    """An answer that also opens (`session` for `seconds`) or, with seconds 0, ends the browser's session."""
+
+    body: BaseModel
+    session: str
+    seconds: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class Request:
     query: Any
     body: Any
     remote: str = ""
+    session: str = ""  # the session token the request came with, for logging out
 
 
 Handler = Callable[[Request], Awaitable[Any]]
