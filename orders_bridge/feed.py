@@ -75,7 +75,7 @@ class OrderFeed:
     # --- taking in
 
     def remember(self, orders: Iterable[Order], *, tell_new: bool = True) -> None:
-        """Takes copies in; news is told (OrderChanged) and will be written down. `tell_new` = also what is new to us."""
+        """Takes copies in; news is told (OrderChanged) and will be written down. `tell_new` = what is new to us too."""
         for order in orders:
             put = self._index.put(order)
             if put not in (Put.NEW, Put.CHANGED):

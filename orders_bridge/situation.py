@@ -42,7 +42,8 @@ class Situation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something is not as promised. `what` is a stable id, `subject` the parcel or return, `days` how long already."""
+    """Something is not as promised. `what` is a stable id, `subject` the id of the parcel, return or order, `days` for how
+    long already."""
 
     what: str  # stuck-parcel, late-refund, late-dispatch, late-exchange
     subject: str
@@ -140,7 +141,7 @@ def alerts(order: Order, today: date) -> tuple[Alert, ...]:
         if is_stuck(shipment, today):
             seen = shipment.last_seen_at
             since = seen.date() if seen is not None else (shipment.expected_on or today)
-            found.append(Alert("stuck-parcel", shipment.shipment_id, (today - since).days))
+            found.append(Alert("stuck-parcel", shipment.shipment_id, max((today - since).days, 0)))
     waiting = order.status in (OrderStatus.PAID, OrderStatus.PACKED)
     days = (today - order.placed_at.date()).days
     if waiting and days >= DISPATCH_AFTER_DAYS and latest_return(order) is None:
