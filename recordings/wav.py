@@ -184,9 +184,10 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise
     except OSError as error:
         raise BadAudio(f"{path.name} cannot be read as a plain file: {error.strerror}.") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise BadAudio(f"{path.name} is not a plain file.")
     with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise BadAudio(f"{path.name} is not a plain file.")
         yield file
 
 
