@@ -42,8 +42,8 @@ class Situation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something is not as promised. `what` is a stable id, `subject` the id of the parcel, return or order, `days` for how
-    long already."""
+    """Something is not as promised. `what` is a stable id, `subject` the id of the parcel, return or order; `days`
+    is for how long already."""
 
     what: str  # stuck-parcel, late-refund, late-dispatch, late-exchange
     subject: str

@@ -75,7 +75,8 @@ class Books:
             rng = self._rng(str(at))
             language = "zh" if rng.random() < 0.6 else "en"
             # Few customers have many purchases, many have one.
-            customer = first + int(orders * 0.7 * rng.random() ** 1.5)
+            customers = min(orders * 0.7, people.MOST[language] - first)
+            customer = first + int(customers * rng.random() ** 1.5)
             who = people.buyer(customer, language, self._rng(f"{language}{customer}"))
             self._add(at, rng.choices(names, weights)[0], who)
         self._order.sort()

@@ -1,7 +1,7 @@
 """Who buys at the sample shop: invented customers with a language and a mobile number, written down as people do.
 
 Chinese numbers are of one block of zeros; American ones of 555-01xx and British ones of 020 7946 0xxx, both kept free
-for fiction. Numbers are unique while there are enough of them; beyond, customers share.
+for fiction. No two customers below `MOST` share a number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from app.shop import goods
 
 _AREAS = ("212", "312", "415", "206", "617", "303", "404", "503", "512", "702")
+MOST = {"zh": 500_000, "en": 2_000}
 
 
 class Buyer(NamedTuple):

@@ -83,7 +83,7 @@ class Shop:
             if since:
                 zone = self.books.opened.tzinfo
                 since = datetime.fromisoformat(since).astimezone(zone).isoformat(timespec="seconds")
-            after = base64.urlsafe_b64decode(query.get("page", "")).decode()
+            after = base64.b64decode(query.get("page", ""), altchars=b"-_", validate=True).decode()
         except (ValueError, OverflowError, binascii.Error):
             return _error(400, "bad_query", "modified_from is an ISO time, page a mark from an earlier answer")
         documents, mark = self.books.changed(since, after, int(limit))
