@@ -199,8 +199,8 @@ class _Child:
             raise TranscriptionFailed("crash", f"the speech process ended in mid job ({await self._epitaph()})")
         except TimeoutError as error:
             raise TranscriptionFailed("deadline", f"not done within {within_s:.0f} s") from error
-        except ValueError as error:
-            raise TranscriptionFailed("crash", f"the speech process answered nonsense: {error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise TranscriptionFailed("crash", f"the speech process answered nonsense: {error!r}") from error
         finally:
             if not done:
                 await self.close(kill=True)
@@ -208,13 +208,16 @@ class _Child:
     async def close(self, *, kill: bool = False) -> None:
         """Ends the process: by closing its input, and by force when that is not enough or `kill` asks for it."""
         process, self._process, self.loaded = self._process, None, None
-        if process is not None and process.returncode is None:
-            if process.stdin is not None:
+        try:
+            if process is not None and process.returncode is None:
+                assert process.stdin is not None
                 process.stdin.close()
-            try:
-                async with asyncio.timeout(0.0 if kill else 1.0):
-                    await process.wait()
-            except TimeoutError:
+                if not kill:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1.0):
+                            await process.wait()
+        finally:  # also when we are being cancelled ourselves
+            if process is not None and process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()

@@ -24,7 +24,9 @@ def wav_bytes(samples: np.ndarray, rate: int = 8000, channels: int = 1, declared
     return bytes(head) + samples.tobytes()
 
 
-def write_wav(path: Path, samples: np.ndarray, rate: int = 8000, channels: int = 1, declared: int | None = None) -> Path:
+def write_wav(
+    path: Path, samples: np.ndarray, rate: int = 8000, channels: int = 1, declared: int | None = None
+) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wav_bytes(samples, rate, channels, declared))
     return path
