@@ -148,6 +148,8 @@ def pop(candidates: tuple[Candidate, ...], level: Level, available: bool, today:
         "kind": kind,
         "certain": first is not None,
         "notice": "" if available else UNAVAILABLE,
+        "order_id": shown.order.order_id if shown else "",
+        "order_no": shown.order.order_no if shown else "",
         "order": card(shown.order, level, not available, alerts(shown.order, today), today=today, now=now)
         if shown
         else None,

@@ -10,7 +10,8 @@ be written to the database is kept and written later; a failing shop or database
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
@@ -23,10 +24,11 @@ from orders_bridge.adapter import ChangedPage, ShopAdapter, ShopError
 from orders_bridge.copies import unpack
 from orders_bridge.index import OrderIndex, Put
 from orders_bridge.model import Order
-from orders_bridge.store import Storage
+from orders_bridge.store import Storage, Unit
 from orders_bridge.transport import Sleep
 
 PAGE = 50
+ROWS = 200
 PAGES_PER_ROUND = 20
 SWEEP_EVERY_S = 24 * 3600.0
 DATABASE_S = 10.0
@@ -192,6 +194,12 @@ class OrderFeed:
             self._cursor = ""
         self.loaded = bool(self._cursor)
 
+    @asynccontextmanager
+    async def _unit(self) -> AsyncIterator[Unit]:
+        assert self._storage is not None
+        async with asyncio.timeout(DATABASE_S), self._storage.unit("system:orders") as unit:
+            yield unit
+
     async def _write(self) -> None:
         """Writes what is new; on failure it stays for the next round."""
         if self._storage is None:
@@ -202,14 +210,16 @@ class OrderFeed:
         if not batch and not gone and self.unsaved_since is None:
             return
         try:
-            async with asyncio.timeout(DATABASE_S), self._storage.unit(actor="system:orders") as unit:
-                orders = list(batch.values())
-                for at in range(0, len(orders), 500):
-                    await store.save(unit.conn, orders[at : at + 500])
-                missing = sorted(gone)
-                for at in range(0, len(missing), 500):
-                    await store.remove(unit.conn, missing[at : at + 500])
-                if self._cursor:
+            orders, missing = list(batch.values()), sorted(gone)
+            # Many short transactions: others write to this database too.
+            for at in range(0, len(orders), ROWS):
+                async with self._unit() as unit:
+                    await store.save(unit.conn, orders[at : at + ROWS])
+            for at in range(0, len(missing), ROWS):
+                async with self._unit() as unit:
+                    await store.remove(unit.conn, missing[at : at + ROWS])
+            if self._cursor:
+                async with self._unit() as unit:
                     await store.set_cursor(unit.conn, self._adapter.shop, self._cursor, self._clock.now())
         except Exception:
             self.unsaved_since = self.unsaved_since or self._clock.now()

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from core.errors import BadInput, NotFound
+from core.http.paging import PageQuery
 from core.http.routes import Page, Request, Role, Route, Strict
 from orders_bridge.card import card
 from orders_bridge.ladder import Level
@@ -18,8 +19,8 @@ from orders_bridge.service import OrderDesk
 from orders_bridge.situation import alerts
 
 
-class OrderQuery(Strict):
-    """Either a phone in any spelling, or an order number."""
+class OrderQuery(PageQuery):
+    """Either a phone in any spelling, or an order number. A phone has at most twenty orders here: there is one page."""
 
     phone: str | None = Field(None, max_length=40)
     order_no: str | None = Field(None, pattern=r"^[0-9]{6,12}$")
@@ -150,7 +151,7 @@ def routes(desk: OrderDesk) -> list[Route]:
         if (query.phone is None) == (query.order_no is None):
             raise BadInput("orders:one-of", "Give either a phone or an order_no.")
         found = await desk.find(phone=query.phone or "", order_no=query.order_no or "")
-        return OrderPage(items=[shown(order) for order in found])
+        return OrderPage(items=[shown(order) for order in found[: query.limit]])
 
     async def one(request: Request) -> BaseModel:
         order = desk.order(request.path["id"])

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, String, Table, Text, delete, insert, select
+from sqlalchemy import BigInteger, Column, Index, String, Table, Text, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.metadata import metadata
+from core.db.types import Moment
+from core.db.upsert import upsert
 from orders_bridge.copies import pack
 from orders_bridge.model import Order
 
@@ -26,9 +28,9 @@ shop_order = Table(
     Column("shop", String(64), nullable=False),
     Column("order_no", String(20), nullable=False),
     Column("status", String(20), nullable=False),
-    Column("placed_at", DateTime(timezone=True), nullable=False),
-    Column("changed_at", DateTime(timezone=True), nullable=False),
-    Column("fetched_at", DateTime(timezone=True), nullable=False),
+    Column("placed_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("fetched_at", Moment, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("copy", Text, nullable=False),
     Index(None, "order_no"),
@@ -46,7 +48,7 @@ shop_cursor = Table(
     metadata,
     Column("shop", String(64), primary_key=True),
     Column("mark", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Moment, nullable=False),
 )
 
 
@@ -60,7 +62,7 @@ class Storage(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
 
-    def unit(self, *, actor: str) -> AbstractAsyncContextManager[Unit]: ...
+    def unit(self, actor: str) -> AbstractAsyncContextManager[Unit]: ...
 
 
 def _row(order: Order) -> dict[str, object]:
@@ -69,16 +71,12 @@ def _row(order: Order) -> dict[str, object]:
         "shop": order.shop,
         "order_no": order.order_no,
         "status": order.status.value,
-        "placed_at": order.placed_at.astimezone(UTC),
-        "changed_at": order.changed_at.astimezone(UTC),
-        "fetched_at": order.fetched_at.astimezone(UTC),
+        "placed_at": order.placed_at,
+        "changed_at": order.changed_at,
+        "fetched_at": order.fetched_at,
         "version": order.version,
         "copy": pack(order).decode(),
     }
-
-
-def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 async def save(conn: AsyncConnection, orders: Iterable[Order]) -> None:
@@ -90,7 +88,9 @@ async def save(conn: AsyncConnection, orders: Iterable[Order]) -> None:
     if not newest:
         return
     ordered = [newest[order_id] for order_id in sorted(newest)]  # one order for all writers: no deadlocks
-    statement = _insert(conn, shop_order)
+    # Not `core.db.upsert`: the guard belongs into the statement.
+    postgres = conn.dialect.name == "postgresql"
+    statement = postgresql.insert(shop_order) if postgres else sqlite.insert(shop_order)
     written = {column.name: statement.excluded[column.name] for column in shop_order.c if not column.primary_key}
     guarded = statement.on_conflict_do_update(
         index_elements=["order_id"], set_=written, where=shop_order.c.version < statement.excluded.version
@@ -139,6 +139,4 @@ async def cursor(conn: AsyncConnection, shop: str) -> str:
 
 
 async def set_cursor(conn: AsyncConnection, shop: str, mark: str, at: datetime) -> None:
-    statement = _insert(conn, shop_cursor).values(shop=shop, mark=mark, at=at)
-    written = {"mark": statement.excluded.mark, "at": statement.excluded["at"]}
-    await conn.execute(statement.on_conflict_do_update(index_elements=["shop"], set_=written))
+    await upsert(conn, shop_cursor, [{"shop": shop, "mark": mark, "at": at}], ["shop"])

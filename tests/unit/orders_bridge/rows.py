@@ -1,29 +1,27 @@
-"""A database for tests of the order room: a SQLite file, with switches for "broken" and "never answers"."""
+"""A database for tests of the order room: our own on a SQLite file, with switches for "away" and "never answers"."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.clock import ManualClock
+from core.db.engine import Database
 from core.db.metadata import metadata
+from core.db.unit_of_work import UnitOfWork
+from core.ids import CountingIds
 from orders_bridge import store
-
-
-@dataclass
-class Unit:
-    conn: AsyncConnection
 
 
 class Rows:
     """Satisfies `store.Storage`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self.broken = False
         self.hangs: asyncio.Event | None = None
 
@@ -31,26 +29,25 @@ class Rows:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         if self.hangs is not None:
             await self.hangs.wait()
-        async with self._engine.connect() as conn:
+        async with self._database.read() as conn:
             yield conn
 
     @asynccontextmanager
-    async def unit(self, *, actor: str) -> AsyncIterator[Unit]:
-        assert actor
+    async def unit(self, actor: str) -> AsyncIterator[UnitOfWork]:
         if self.hangs is not None:
             await self.hangs.wait()
         if self.broken:
             raise OSError("the database is away")
-        async with self._engine.begin() as conn:
-            yield Unit(conn)
+        async with self._database.unit(actor) as unit:
+            yield unit
 
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Rows]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/orders.sqlite")
-    async with engine.begin() as conn:
+    database = await Database.open(f"sqlite:///{folder}/orders.sqlite", clock=ManualClock(), ids=CountingIds())
+    async with database.engine.begin() as conn:
         await conn.run_sync(metadata.create_all, tables=[store.shop_order, store.order_phone, store.shop_cursor])
     try:
-        yield Rows(engine)
+        yield Rows(database)
     finally:
-        await engine.dispose()
+        await database.close()

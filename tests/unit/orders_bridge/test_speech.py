@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 
+import core.prompts
 from core.phrases.model import Counted, Day, Digits, Money, Number, Phrases, Prompt
 from orders_bridge.ladder import Level
 from orders_bridge.model import Order
@@ -155,3 +157,13 @@ def test_days_are_told_with_today_so_that_the_year_is_left_out(any_order: Order,
 
 def test_day_arithmetic_of_these_tests() -> None:
     assert (day(2) - TODAY).days == 2
+
+
+def test_every_prompt_that_can_be_named_is_in_the_prompt_library() -> None:
+    library = Path(core.prompts.__file__).parent
+    texts = [
+        file.read_text("utf-8") for file in library.rglob("*") if file.suffix in (".py", ".yaml", ".toml", ".json")
+    ]
+    if not any("order-your-order" in text for text in texts):
+        pytest.skip("the prompt library has no order prompts yet")
+    assert not [name for name in sorted(PROMPTS) if not any(name in text for text in texts)]
