@@ -17,6 +17,7 @@ from datetime import datetime
 import structlog
 
 from core.clock import Clock
+from core.errors import Unavailable
 from core.events.orders import OrderChanged
 from core.events.stream import EventSink
 from orders_bridge import store
@@ -188,9 +189,9 @@ class OrderFeed:
                     if order is not None:
                         self._index.put(order)
                 self._cursor = await store.cursor(conn, self._adapter.shop)
-        except Exception:
+        except Exception as error:
             # Without the rows everything is read from the shop anew.
-            log.exception("orders.rows_not_read")
+            _log_fault("orders.rows_not_read", error)
             self._cursor = ""
         self.loaded = bool(self._cursor)
 
@@ -221,12 +222,20 @@ class OrderFeed:
             if self._cursor:
                 async with self._unit() as unit:
                     await store.set_cursor(unit.conn, self._adapter.shop, self._cursor, self._clock.now())
-        except Exception:
+        except Exception as error:
             self.unsaved_since = self.unsaved_since or self._clock.now()
-            log.exception("orders.rows_not_written", waiting=len(batch))
+            _log_fault("orders.rows_not_written", error, waiting=len(batch))
             return
         self.unsaved_since = None
         for order_id, order in batch.items():
             if self._unsaved.get(order_id) is order:
                 del self._unsaved[order_id]
         self._gone -= gone
+
+
+def _log_fault(what: str, error: Exception, **more: int) -> None:
+    """One line when the database is away, with the place when it may be our own fault."""
+    if isinstance(error, Unavailable | TimeoutError | OSError):
+        log.warning(what, error=type(error).__name__, **more)
+    else:
+        log.error(what, exc_info=error, **more)

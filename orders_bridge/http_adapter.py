@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
+from core.breaker import Breaker
 from core.clock import Clock
 from orders_bridge.adapter import BUDGET_S, AdapterHealth, ChangedPage, ShopError
 from orders_bridge.model import Order
-from orders_bridge.transport import Breaker, Sleep, Transport
+from orders_bridge.transport import Sleep, Transport
 from orders_bridge.wire import Many, One, Purchase, order_of
 
 _ORDER_NO = re.compile(r"[0-9]{6,12}")

@@ -19,6 +19,8 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
+import structlog
+
 from core.clock import Clock
 from core.events.orders import AlertCleared, AlertRaised
 from core.events.stream import EventSink
@@ -40,6 +42,8 @@ ALARM_AFTER_S = 5.0
 MOST_SPOKEN = 5
 _ORDER_NO = re.compile(r"[0-9]{6,12}")
 ALARM = "shop-unavailable"
+
+log = structlog.get_logger("orders")
 
 
 class LookupKind(StrEnum):
@@ -314,6 +318,7 @@ class OrderDesk:
             self._good_s, self._bad_since_s = now, None
             if self._alarmed:
                 self._alarmed = False
+                log.info("orders.shop_is_back")
                 self._events.emit(AlertCleared(at=self._clock.now(), what=ALARM))
             return
         if isinstance(error, ShopBusy):
@@ -322,5 +327,6 @@ class OrderDesk:
             self._bad_since_s = now
         if not self._alarmed and now - self._bad_since_s >= ALARM_AFTER_S:
             self._alarmed = True
+            log.warning("orders.shop_unavailable", error=error.error_id)
             words = f"{error.message} Callers who ask for an order are offered a person; agents see remembered orders."
             self._events.emit(AlertRaised(at=self._clock.now(), what=ALARM, message=words))

@@ -13,10 +13,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Protocol
 
 import aiohttp
 
+from core.breaker import Breaker
 from core.clock import Clock
 from orders_bridge.adapter import ShopBusy, ShopError, ShopSlow
 
@@ -28,23 +28,6 @@ PAUSE_S = 0.1
 MAX_WAIT_S = 120.0
 
 Sleep = Callable[[float], Awaitable[None]]
-
-
-class Breaker(Protocol):
-    """The circuit breaker of one outside system, as `core` makes it."""
-
-    @property
-    def state(self) -> str:
-        """closed, open, half_open"""
-        ...
-
-    def allow(self) -> bool:
-        """May a question be asked now? In the half-open state only one at a time may."""
-        ...
-
-    def succeeded(self) -> None: ...
-
-    def failed(self) -> None: ...
 
 
 class Transport:
@@ -72,7 +55,7 @@ class Transport:
 
     @property
     def breaker_state(self) -> str:
-        return str(self._breaker.state)
+        return self._breaker.state
 
     async def get(
         self, path: str, query: Mapping[str, str], *, budget_s: float, accept: Callable[[bytes], None]
@@ -97,11 +80,6 @@ class Transport:
             if error.answered:
                 self._breaker.succeeded()
             else:
-                self._breaker.failed()
-            raise
-        except asyncio.CancelledError:
-            # The caller hung up. It says nothing about the shop, but a half-open breaker waits for a verdict.
-            if self._breaker.state == "half_open":
                 self._breaker.failed()
             raise
         finally:

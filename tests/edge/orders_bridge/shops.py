@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestServer
 
 from app.shop.books import Books
 from app.shop.server import Shop
-from core.clock import SystemClock
+from core.breaker import Breaker
+from core.clock import ManualClock, SystemClock
 from orders_bridge.http_adapter import HttpShopAdapter
 
 TOKEN = "a-token-of-the-tests-1"
@@ -22,24 +23,21 @@ BOOKS = Books(orders=60, seed=1, opened=NOW)
 Script = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class CountingBreaker:
-    """Opens after three failures in a row; closes on success. Notes every verdict."""
+class CountingBreaker(Breaker):
+    """Opens after three failures in a row, for as long as `clock` is not moved. Notes every verdict."""
 
     def __init__(self) -> None:
+        self.clock = ManualClock()
+        super().__init__(self.clock, threshold=3, rest_s=5)
         self.verdicts: list[str] = []
-        self.state = "closed"
-
-    def allow(self) -> bool:
-        return self.state != "open"
 
     def succeeded(self) -> None:
         self.verdicts.append("good")
-        self.state = "closed"
+        super().succeeded()
 
     def failed(self) -> None:
         self.verdicts.append("bad")
-        if self.verdicts[-3:] == ["bad"] * 3:
-            self.state = "open"
+        super().failed()
 
 
 class Scripted:

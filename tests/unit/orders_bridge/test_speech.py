@@ -10,6 +10,7 @@ from hypothesis import given
 
 import core.prompts
 from core.phrases.model import Counted, Day, Digits, Money, Number, Phrases, Prompt
+from core.phrases.render import LANGUAGES, render
 from orders_bridge.ladder import Level
 from orders_bridge.model import Order
 from orders_bridge.situation import Situation
@@ -167,3 +168,11 @@ def test_every_prompt_that_can_be_named_is_in_the_prompt_library() -> None:
     if not any("order-your-order" in text for text in texts):
         pytest.skip("the prompt library has no order prompts yet")
     assert not [name for name in sorted(PROMPTS) if not any(name in text for text in texts)]
+
+
+@given(orders, days)
+def test_whatever_is_said_can_be_said_in_both_languages(any_order: Order, today: date) -> None:
+    for language in LANGUAGES:
+        for level in Level:
+            said = status_phrases(any_order, level, today)
+            assert bool(render(said, language)) == bool(said)
