@@ -1,4 +1,4 @@
-"""The one catalogue of tables. Each room declares its own tables in its `store.py` upon this; migrations read it whole."""
+"""The one catalogue of tables: each room declares its own in its `store.py` upon this; migrations read it whole."""
 
 from __future__ import annotations
 

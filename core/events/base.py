@@ -1,7 +1,8 @@
 """What an event is: something that has happened, frozen, told in the past tense, versioned by adding fields only.
 
 Decides how events are named and written as JSON. Does not carry, store or order them.
-Invariant: `from_record(to_record(e)) == e`; unknown fields of a newer release are dropped, missing ones take their default.
+Invariant: `from_record(to_record(e)) == e`; unknown fields of a newer release are dropped, missing ones take their
+default.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _KINDS: dict[str, type[DomainEvent]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class DomainEvent:
-    """Every event: `interaction_id` joins what belongs together ("" when it is about no interaction); `at` is UTC, ms."""
+    """Every event: `interaction_id` joins what belongs together ("" = about no interaction); `at` is UTC, ms."""
 
     kind: ClassVar[str] = "DomainEvent"
     interaction_id: str = ""

@@ -9,7 +9,11 @@ from core.events.base import DomainEvent
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingStarted(DomainEvent):
+    """The agent `extension` has answered: from here on the caller and whoever speaks with them is recorded."""
+
     recording_id: str
+    language: str = ""
+    extension: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +47,10 @@ class TranscriptReady(DomainEvent):
 class TranscriptSkipped(DomainEvent):
     recording_id: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingExpired(DomainEvent):
+    """Its time was over: sound and transcript are deleted, the row stays."""
+
+    recording_id: str

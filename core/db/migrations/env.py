@@ -1,0 +1,16 @@
+"""Alembic's entry: runs on the connection it is given."""
+
+from alembic import context
+
+from core.db.migrate import tables
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=tables(),
+    render_as_batch=True,
+    transaction_per_migration=True,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

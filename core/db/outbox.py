@@ -1,0 +1,91 @@
+"""The event table: what has happened, in the order it was written down, and for each interaction its timeline.
+
+It is also the outbox: readers remember the last position they have seen, and the bus only wakes them up.
+Invariant: (journal_id, seq) is unique, so a fact written twice stands once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, UniqueConstraint, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.db.engine import Database
+from core.db.metadata import metadata
+from core.db.types import Json, Moment
+from core.db.upsert import upsert
+from core.events import DomainEvent, from_record
+
+event_table = Table(
+    "event",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("journal_id", String(64), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("interaction_id", String(96), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("body", Json, nullable=False),
+    UniqueConstraint("journal_id", "seq"),
+    Index("ix_event_interaction_id_at", "interaction_id", "at"),
+)
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """An event with its place: `position` in the whole table, (`journal_id`, `seq`) in the process that told it."""
+
+    position: int
+    journal_id: str
+    seq: int
+    record: dict[str, Any]
+
+    def event(self) -> DomainEvent:
+        """The typed event. Raises KeyError for a kind this release does not know."""
+        return from_record(self.record)
+
+
+async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> int:
+    """Writes (seq, record) rows of one journal; those already there are left alone. Returns how many were new."""
+    written = 0
+    for start in range(0, len(rows), 500):
+        written += await upsert(
+            conn, event_table,
+            [{"journal_id": journal_id, "seq": seq, "interaction_id": record.get("interaction_id", ""),
+              "kind": record["kind"], "at": datetime.fromisoformat(record["at"]), "body": record}
+             for seq, record in rows[start : start + 500]],
+            ["journal_id", "seq"], update=False,
+        )  # fmt: skip
+    return written
+
+
+class EventLog:
+    """Reads the event table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def after(self, position: int, limit: int = 500) -> list[StoredEvent]:
+        """Events written after `position`, oldest first."""
+        statement = select(event_table).where(event_table.c.position > position).order_by(event_table.c.position)
+        return await self._all(statement.limit(limit))
+
+    async def for_interaction(self, interaction_id: str) -> list[StoredEvent]:
+        """An interaction's timeline: by time, then by sequence in the process that told it."""
+        statement = select(event_table).where(event_table.c.interaction_id == interaction_id)
+        return await self._all(statement.order_by(event_table.c.at, event_table.c.journal_id, event_table.c.seq))
+
+    async def latest(self, kinds: Sequence[str], limit: int = 5000) -> list[StoredEvent]:
+        """The newest events of these kinds, oldest first."""
+        statement = select(event_table).where(event_table.c.kind.in_(kinds))
+        rows = await self._all(statement.order_by(event_table.c.position.desc()).limit(limit))
+        return rows[::-1]
+
+    async def _all(self, statement: Any) -> list[StoredEvent]:
+        async with self._database.read() as conn:
+            rows = (await conn.execute(statement)).all()
+        return [StoredEvent(row.position, row.journal_id, row.seq, row.body) for row in rows]
