@@ -30,6 +30,7 @@ from orders_bridge.transport import Sleep
 
 PAGE = 50
 ROWS = 200
+WRITE_AT = 1000  # so many new orders are written down before more are read
 PAGES_PER_ROUND = 20
 SWEEP_EVERY_S = 24 * 3600.0
 DATABASE_S = 10.0
@@ -63,7 +64,7 @@ class OrderFeed:
         self._sleep = sleep
         self._cursor = ""
         self._limit = PAGE
-        self._unsaved: dict[str, Order] = {}
+        self._unsaved: dict[str, None] = {}  # ids, in order; the copies stand in the index
         self._gone: set[str] = set()
         self._sweep: str | None = ""  # the sweep's mark while one is under way
         self._sweep_began: datetime = clock.now()
@@ -83,7 +84,7 @@ class OrderFeed:
             put = self._index.put(order)
             if put not in (Put.NEW, Put.CHANGED):
                 continue
-            self._unsaved[order.order_id] = order
+            self._unsaved[order.order_id] = None
             self._gone.discard(order.order_id)
             if put is Put.CHANGED or tell_new:
                 changed = OrderChanged(at=self._clock.now(), order_id=order.order_id, version=str(order.version))
@@ -171,6 +172,8 @@ class OrderFeed:
                 self._limit = max(self._limit // 4, 1)
                 continue
             self._heard(None)
+            if len(self._unsaved) >= WRITE_AT and self.unsaved_since is None:
+                await self._write()
             if page.unreadable:
                 self.unreadable += page.unreadable
                 log.warning("orders.unreadable", count=page.unreadable)
@@ -204,33 +207,34 @@ class OrderFeed:
     async def _write(self) -> None:
         """Writes what is new; on failure it stays for the next round."""
         if self._storage is None:
-            self._unsaved.clear()
-            self._gone.clear()
+            self._unsaved, self._gone = {}, set()
             return
-        batch, gone = dict(self._unsaved), set(self._gone)
-        if not batch and not gone and self.unsaved_since is None:
+        if not self._unsaved and not self._gone and self.unsaved_since is None:
             return
+        batch, gone = self._unsaved, self._gone
+        self._unsaved, self._gone = {}, set()
         try:
-            orders, missing = list(batch.values()), sorted(gone)
-            # Many short transactions: others write to this database too.
-            for at in range(0, len(orders), ROWS):
-                async with self._unit() as unit:
-                    await store.save(unit.conn, orders[at : at + ROWS])
-            for at in range(0, len(missing), ROWS):
-                async with self._unit() as unit:
-                    await store.remove(unit.conn, missing[at : at + ROWS])
-            if self._cursor:
-                async with self._unit() as unit:
-                    await store.set_cursor(unit.conn, self._adapter.shop, self._cursor, self._clock.now())
+            await self._write_rows(list(batch), sorted(gone))
         except Exception as error:
+            self._unsaved = batch | self._unsaved
+            self._gone |= gone - self._unsaved.keys()
             self.unsaved_since = self.unsaved_since or self._clock.now()
-            _log_fault("orders.rows_not_written", error, waiting=len(batch))
+            _log_fault("orders.rows_not_written", error, waiting=len(self._unsaved))
             return
         self.unsaved_since = None
-        for order_id, order in batch.items():
-            if self._unsaved.get(order_id) is order:
-                del self._unsaved[order_id]
-        self._gone -= gone
+
+    async def _write_rows(self, order_ids: list[str], gone: list[str]) -> None:
+        """Many short transactions: others write to this database too. The mark last: it vouches for the rows."""
+        for at in range(0, len(order_ids), ROWS):
+            held = [self._index.get(order_id) for order_id in order_ids[at : at + ROWS]]
+            async with self._unit() as unit:
+                await store.save(unit.conn, [order for order in held if order is not None])
+        for at in range(0, len(gone), ROWS):
+            async with self._unit() as unit:
+                await store.remove(unit.conn, gone[at : at + ROWS])
+        if self._cursor:
+            async with self._unit() as unit:
+                await store.set_cursor(unit.conn, self._adapter.shop, self._cursor, self._clock.now())
 
 
 def _log_fault(what: str, error: Exception, **more: int) -> None:

@@ -23,6 +23,7 @@ class Rows:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.broken = False
+        self.tried = 0
         self.hangs: asyncio.Event | None = None
 
     @asynccontextmanager
@@ -34,6 +35,7 @@ class Rows:
 
     @asynccontextmanager
     async def unit(self, actor: str) -> AsyncIterator[UnitOfWork]:
+        self.tried += 1
         if self.hangs is not None:
             await self.hangs.wait()
         if self.broken:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from core.clock import ManualClock
@@ -15,7 +15,7 @@ from core.db.metadata import metadata
 from orders_bridge import store
 from orders_bridge.adapter import ShopError
 from orders_bridge.copies import pack
-from orders_bridge.feed import SWEEP_EVERY_S, OrderFeed
+from orders_bridge.feed import SWEEP_EVERY_S, WRITE_AT, OrderFeed
 from orders_bridge.index import OrderIndex
 from tests.unit.orders_bridge.build import PHONE, order
 from tests.unit.orders_bridge.fakes import ClockSleep, EventList, FakeShop
@@ -252,3 +252,28 @@ async def test_the_tables_can_be_made_and_the_mark_is_kept_for_each_shop(tmp_pat
         await store.set_cursor(conn, "other", "@9", ManualClock().now())
         assert await store.cursor(conn, "lantern") == "@2"
     await engine.dispose()
+
+
+async def test_a_first_reading_of_many_is_written_down_as_it_goes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rows:
+        room = Room(2600, rows)
+        waiting: list[int] = []
+        room.feed._heard = lambda error: waiting.append(len(room.feed._unsaved))
+        await room.feed.round()
+        assert max(waiting) <= WRITE_AT
+        async with rows.read() as conn:
+            assert (await conn.execute(select(func.count()).select_from(store.shop_order))).scalar() == 2600
+            assert await store.cursor(conn, "lantern") == "@2600"
+
+
+async def test_a_database_that_is_away_is_tried_once_or_twice_a_round_and_not_for_every_page(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rows:
+        room = Room(2600, rows)
+        rows.broken = True
+        await room.feed.round()
+        assert len(room.index) == 2600
+        assert rows.tried == 2
+        rows.broken = False
+        await room.feed.round()
+        async with rows.read() as conn:
+            assert (await conn.execute(select(func.count()).select_from(store.shop_order))).scalar() == 2600
