@@ -20,6 +20,7 @@ from core.http.routes import Caller, Route
 SESSION_COOKIE = "aftercall_session"
 CSRF_HEADER = "X-Aftercall"
 MAX_TOKEN = 512
+NOBODY = Caller(user_id="", name="", roles=frozenset(), via="nobody")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -95,10 +96,13 @@ def refuse_foreign_write(request: web.BaseRequest, origins: Collection[str]) -> 
         raise Refused(f"The header {CSRF_HEADER} is missing.", error_id="http:csrf")
 
 
-def admit(route: Route, caller: Caller | None) -> Caller:
+async def admitted(route: Route, request: web.BaseRequest, gatekeeper: Gatekeeper, origins: Collection[str]) -> Caller:
     """The caller, when they may use this route. Raises LoginNeeded or Refused."""
     if route.public:
-        return caller or Caller(user_id="", name="", roles=frozenset(), via="nobody")
+        if request.method not in _SAFE and is_foreign(request, origins):
+            raise Refused("This request did not come from the console.", error_id="http:foreign-origin")
+        return NOBODY  # an old cookie must not keep anybody from logging in anew
+    caller = await caller_of(request, gatekeeper, origins)
     if caller is None:
         raise LoginNeeded()
     if route.roles and not caller.may(*route.roles):

@@ -6,6 +6,7 @@ unique and stable (they come from the method and the path).
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +19,8 @@ from core.http.problem import Problem
 from core.http.routes import FileAnswer, Nothing, Route
 
 Json = dict[str, Any]
+_NO_NUL = "^[^\\x00]*$"
+_NO_CONTROLS = "^[^\\x00-\\x1f]*$"
 _REF = "#/components/schemas/{model}"
 
 
@@ -33,6 +36,7 @@ def document(routes: Iterable[Route], *, title: str, version: str) -> Json:
     unique = list(dict.fromkeys(wanted))
     by_model, definitions = models_json_schema(unique, ref_template=_REF)
     schemas = definitions.get("$defs", {})
+    _limit_texts(schemas, _NO_NUL)
     paths: dict[str, Json] = {}
     for route in routes:
         operation = _operation(route, by_model, schemas)
@@ -45,6 +49,19 @@ def document(routes: Iterable[Route], *, title: str, version: str) -> Json:
         "components": {"schemas": schemas, "securitySchemes": _security()},
         "tags": [{"name": tag} for tag in sorted({route.tag for route in routes if route.tag})],
     }
+
+
+def _limit_texts(part: Any, pattern: str) -> None:
+    """Says in the document what holds for every text: no NUL in bodies, no control characters in addresses."""
+    if isinstance(part, dict):
+        free = not part.keys() & {"format", "enum", "const"} and part.get("pattern", _NO_NUL) == _NO_NUL
+        if part.get("type") == "string" and free:
+            part["pattern"] = pattern
+        for inner in part.values():
+            _limit_texts(inner, pattern)
+    elif isinstance(part, list):
+        for inner in part:
+            _limit_texts(inner, pattern)
 
 
 def _security() -> Json:
@@ -97,7 +114,8 @@ def _path_parameters(path: str) -> list[Json]:
 
 def _query_parameters(route: Route, by_model: Any, schemas: Json) -> list[Json]:
     name_of = by_model[(route.query, "validation")]["$ref"].rsplit("/", 1)[-1]
-    schema = schemas.get(name_of, {})
+    schema = copy.deepcopy(schemas.get(name_of, {}))
+    _limit_texts(schema, _NO_CONTROLS)
     required = schema.get("required", [])
     return [
         {"name": name, "in": "query", "required": name in required, "schema": part}

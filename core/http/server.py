@@ -9,6 +9,7 @@ stack trace; an answer of the API is never cached; the body of a request is neve
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import AftercallError, NotFound, Unavailable
 from core.http import problem, strict_json
-from core.http.guard import MAX_TOKEN, SESSION_COOKIE, Gatekeeper, admit, caller_of
+from core.http.guard import MAX_TOKEN, SESSION_COOKIE, Gatekeeper, admitted
 from core.http.routes import FileAnswer, Nothing, Request, Route, SessionAnswer
 from core.ids import IdMaker
 from core.metrics import Metrics
@@ -211,7 +212,7 @@ def _problem(error: AftercallError, request_id: str, allow: str | None = None) -
 def _handler(route: Route, gatekeeper: Gatekeeper, options: HttpOptions) -> Any:
     async def handle(request: web.Request) -> web.StreamResponse:
         async with _deadline(options.handler_deadline_s):
-            caller = admit(route, await caller_of(request, gatekeeper, options.origins))
+            caller = await admitted(route, request, gatekeeper, options.origins)
         query = _query(route, request)
         body = await _body(route, request, options)
         asked = Request(
@@ -278,9 +279,9 @@ async def _body(route: Route, request: web.Request, options: HttpOptions) -> Bas
         return Nothing()
     if request.content_type != "application/json":
         raise AftercallError("http:not-json", "Send the body as application/json.", status=415)
-    strict_json.parse(raw)  # refuses what pydantic's own parser lets through
-    try:
-        return route.body.model_validate_json(raw, strict=True)
+    value = strict_json.parse(raw)
+    try:  # as JSON once more, because strictness towards JSON is not strictness towards Python (a date is a text there)
+        return route.body.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise problem.invalid("body", error) from error
 

@@ -74,11 +74,12 @@ def _constant(name: str) -> Any:
     raise BadJson(f"{name} is not a JSON number")
 
 
-def _float(digits: str) -> float:
+def _float(digits: str) -> float | int:
+    """JSON knows no integers apart: 5.0 is 5."""
     value = float(digits) if len(digits) <= MAX_DIGITS else math.inf
     if not math.isfinite(value):
         raise BadJson("a number is too large")
-    return value
+    return int(value) if value.is_integer() and abs(value) <= 2**53 else value
 
 
 def _integer(digits: str) -> int:
