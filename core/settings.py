@@ -61,6 +61,8 @@ class AsteriskSettings(Section):
     max_calls: Annotated[int, Field(ge=1, le=2000)] = 120
     ring_s: Annotated[int, Field(ge=5, le=120)] = 15
     grace_s: Annotated[int, Field(ge=5, le=600)] = 30
+    lost_wait_s: Annotated[int, Field(ge=1, le=600, description="for a controller, before the static queue")] = 10
+    fallback_wait_s: Annotated[int, Field(ge=5, le=3600, description="in the static queue, before voicemail")] = 120
 
 
 class RedisSettings(Section):

@@ -24,7 +24,7 @@ from app.world import cache as caches
 from app.world.debian import TRIPLETS, FetchError, Progress, architecture, download, unpack
 
 LIBC = frozenset({"libc6", "libc-bin", "libgcc-s1", "libc-l10n", "locales"})
-FORMAT = 1  # raised when a bundle of the same packages has to be made anew
+FORMAT = 2  # raised when a bundle of the same packages has to be made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Recipe:
     own_loader: bool = False
     floors: tuple[Floor, ...] = ()
     without: frozenset[str] = frozenset()
+    links: Mapping[str, str] = field(default_factory=dict)
+    """What the packages' own scripts would have linked."""
 
     @property
     def key(self) -> str:
@@ -61,6 +63,7 @@ RECIPES: Mapping[str, Recipe] = {
         own_loader=True,
         # Older ones of the 22 branch lose all SIP to a single NOTIFY of a stranger.
         floors=(Floor("asterisk", ("/usr/sbin/asterisk", "/usr/local/sbin/asterisk"), (22, 10, 1), "-V"),),
+        links={"usr/share/asterisk/sounds/en": "en_US_f_Allison"},
     ),
     "redis": Recipe(
         packages=("redis-server",),
@@ -120,9 +123,7 @@ class Bundle:
         return self.root / inside
 
 
-def ensure(
-    name: str, cache: Path | None = None, progress: Progress | None = None, *, installed: bool = True
-) -> Bundle:
+def ensure(name: str, cache: Path | None = None, progress: Progress | None = None, *, installed: bool = True) -> Bundle:
     """The programs of `name`: the host's when new enough (unless `installed` is off), else the cache's, else fetched.
 
     Blocks while fetching (about 15 s, 95 MB for Asterisk). Raises FetchError; KeyError for an unknown name.
@@ -220,6 +221,8 @@ def _fetch(name: str, recipe: Recipe, programs: Path, progress: Progress) -> Non
         shutil.rmtree(left, ignore_errors=True)
     files = download(recipe.packages, recipe.suite, work, progress)
     packages = unpack(files, work / "new" / "root", recipe.without, progress)
+    for link, target in recipe.links.items():
+        (work / "new/root" / link).symlink_to(target)
     record = {
         "name": name,
         "suite": recipe.suite or "host",

@@ -162,7 +162,9 @@ def _configure(work: Path, sources: Sequence[str]) -> dict[str, str]:
     (work / "sources.list").write_text("\n".join(sources) + "\n", encoding="utf-8")
     # Only how to reach the mirror (proxies, certificates) is taken from the host's settings.
     reach = [
-        line for line in _run(["apt-config", "dump"]).splitlines() if re.match(r"Acquire::(https?|ftp|.*[Pp]roxy)", line)
+        line
+        for line in _run(["apt-config", "dump"]).splitlines()
+        if re.match(r"Acquire::(https?|ftp|.*[Pp]roxy)", line)
     ]
     ours = [
         f'Dir::State "{work}/state";',
@@ -183,14 +185,20 @@ def _configure(work: Path, sources: Sequence[str]) -> dict[str, str]:
         f'APT::Architectures:: "{architecture()}";',
     ]
     (work / "apt.conf").write_text("\n".join(reach + ours) + "\n", encoding="utf-8")
-    return {**os.environ, "APT_CONFIG": str(work / "apt.conf"), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+    return {
+        **os.environ,
+        "APT_CONFIG": str(work / "apt.conf"),
+        "LC_ALL": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
 
 
 def _apt(arguments: Sequence[str], environment: dict[str, str], progress: Progress, start: float, end: float) -> None:
     """Runs the private apt-get; its status lines move the progress from `start` to `end`. Raises FetchError."""
     reading, writing = os.pipe()
+    command = ["apt-get", "-q", "-y", "-o", f"APT::Status-Fd={writing}", *arguments]
     with subprocess.Popen(
-        ["apt-get", "-q", "-y", "-o", f"APT::Status-Fd={writing}", *arguments],
+        command,
         env=environment, pass_fds=(writing,), stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
