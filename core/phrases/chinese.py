@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from core.phrases.english import day_of_month
+
 LARGEST = 10**12 - 1
 
 
@@ -38,7 +40,7 @@ def _below_10000(amount: int, *, head: bool) -> list[str]:
     said: list[str] = []
     thousands, hundreds, rest = amount // 1000, amount // 100 % 10, amount % 100
     if thousands:
-        said.append(f"number-{thousands}000")
+        said += ["number-liang" if thousands == 2 else f"number-{thousands}", "number-thousand"]
     if hundreds:
         said.append(f"number-{hundreds}00")
     elif thousands and rest:
@@ -47,9 +49,10 @@ def _below_10000(amount: int, *, head: bool) -> list[str]:
         return said
     if rest < 10 and hundreds:
         said.append("number-0")
-    tail = 10 <= rest < 20 and (said or not head)
-    said.append(f"number-tail-{rest}" if tail else f"number-{rest}")
-    return said
+    if 10 <= rest < 20:
+        return [*said, *(["number-1"] if said or not head else []), f"number-{rest}"]
+    tens, ones = divmod(rest, 10)
+    return said + ([f"number-{tens}0"] if tens else []) + ([f"number-{ones}"] if ones else [])
 
 
 def before_measure(value: int) -> list[str]:
@@ -89,7 +92,7 @@ def money(major: int, minor: int, code: str) -> list[str]:
 
 
 def day(when: date, *, with_year: bool) -> list[str]:
-    said = [f"month-{when.month}", f"day-{when.day}"]
+    said = [f"month-{when.month}", *day_of_month(when.day)]
     if with_year:
         said = [*(f"number-{character}" for character in f"{when.year:04d}"), "date-year", *said]
     return said

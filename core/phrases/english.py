@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from core.phrases.parts import DAYS_RECORDED
+
 LARGEST = 10**12 - 1
 
 
@@ -30,8 +32,13 @@ def cardinal(value: int) -> list[str]:
 
 def _below_1000(amount: int) -> list[str]:
     hundreds, rest = divmod(amount, 100)
-    said = [f"number-{hundreds}00"] if hundreds else []
-    return said + ([f"number-{rest}"] if rest else [])
+    return ([f"number-{hundreds}00"] if hundreds else []) + (_below_100(rest) if rest else [])
+
+
+def _below_100(amount: int) -> list[str]:
+    if amount < 20 or not amount % 10:
+        return [f"number-{amount}"]
+    return [f"number-{amount // 10 * 10}", f"number-{amount % 10}"]
 
 
 def counted(value: int, noun: str) -> list[str]:
@@ -58,8 +65,15 @@ def money(major: int, minor: int, code: str) -> list[str]:
 
 
 def day(when: date, *, with_year: bool) -> list[str]:
-    said = [f"month-{when.month}", f"day-{when.day}"]
+    said = [f"month-{when.month}", *day_of_month(when.day)]
     return said + (_year(when.year) if with_year else [])
+
+
+def day_of_month(number: int) -> list[str]:
+    """24 → "twenty", "fourth"; the same joint serves Chinese (二十, 四日)."""
+    if number in DAYS_RECORDED:
+        return [f"day-{number}"]
+    return [f"number-{number // 10 * 10}", f"day-{number % 10}"]
 
 
 def _year(year: int) -> list[str]:
@@ -67,5 +81,5 @@ def _year(year: int) -> list[str]:
     if year < 1000 or year % 1000 < 10:
         return cardinal(year)
     if not rest:
-        return [f"number-{century}", "number-hundred"]
-    return [f"number-{century}", *(["number-oh"] if rest < 10 else []), f"number-{rest}"]
+        return [*_below_100(century), "number-hundred"]
+    return [*_below_100(century), *(["number-oh"] if rest < 10 else []), *_below_100(rest)]

@@ -19,80 +19,25 @@ class Wording:
     zh: str
 
 
-ONES_EN = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-TENS_EN = ["-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+ONES_EN = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+TENS_EN = ("-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 DIGITS_ZH = "零一二三四五六七八九"
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
-]
-_DAYS = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-    "twentieth",
-    "twenty-first",
-    "twenty-second",
-    "twenty-third",
-    "twenty-fourth",
-    "twenty-fifth",
-    "twenty-sixth",
-    "twenty-seventh",
-    "twenty-eighth",
-    "twenty-ninth",
-    "thirtieth",
-    "thirty-first",
-]
+)  # fmt: skip
+DAYS_RECORDED = (*range(1, 21), 30)  # 21 to 29 and 31 are "twenty" and "first", 二十 and 一日
+_DAYS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+    "twentieth", "thirtieth",
+)  # fmt: skip
 
 # The lengths of silence that exist, in milliseconds; others are put together from these.
-SILENCES_MS = (50, 100, 150, 200, 250, 300, 350, 400, 500, 750, 1000)
+SILENCES_MS = (50, 100, 200, 500)
 
 # Nouns that can be counted: singular, plural, and the Chinese measure word with its noun.
 NOUNS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -120,8 +65,6 @@ CURRENCIES: Mapping[str, Currency] = MappingProxyType(
         "CNY": Currency(("yuan", "yuan", "元"), ("fen", "fen", "分")),
         "USD": Currency(("dollar", "dollars", "美元"), ("cent", "cents", "美分")),
         "EUR": Currency(("euro", "euros", "欧元"), ("cent", "cents", "欧分")),
-        "GBP": Currency(("pound", "pounds", "英镑"), ("penny", "pence", "便士")),
-        "HKD": Currency(("Hong Kong dollar", "Hong Kong dollars", "港元"), ("cent", "cents", "港分")),
         "JPY": Currency(("yen", "yen", "日元"), decimals=0),
     }
 )
@@ -130,29 +73,19 @@ CURRENCIES: Mapping[str, Currency] = MappingProxyType(
 OTHER_DECIMALS: Mapping[str, int] = MappingProxyType({"KRW": 0, "VND": 0, "CLP": 0, "KWD": 3, "BHD": 3, "TND": 3})
 
 
-def english_below_100(value: int) -> str:
-    """0 → "zero", 21 → "twenty-one"."""
-    if value < 20:
-        return ONES_EN[value]
+def _chinese(value: int) -> str:
+    """1–99 as written: 10 → 十, 21 → 二十一."""
     tens, ones = divmod(value, 10)
-    return TENS_EN[tens] + (f"-{ONES_EN[ones]}" if ones else "")
-
-
-def chinese_below_100(value: int) -> str:
-    """0 → 零, 10 → 十, 21 → 二十一: as it stands at the head of a number."""
-    if value < 10:
-        return DIGITS_ZH[value]
-    tens, ones = divmod(value, 10)
-    return (DIGITS_ZH[tens] if tens > 1 else "") + "十" + (DIGITS_ZH[ones] if ones else "")
+    head = "" if not tens else (DIGITS_ZH[tens] if tens > 1 else "") + "十"
+    return head + (DIGITS_ZH[ones] if ones or not tens else "")
 
 
 def _numbers() -> dict[str, Wording]:
-    parts = {f"number-{n}": Wording(english_below_100(n), chinese_below_100(n)) for n in range(100)}
-    for n in range(10, 20):
-        parts[f"number-tail-{n}"] = Wording(ONES_EN[n], "一" + chinese_below_100(n))
+    parts = {f"number-{n}": Wording(ONES_EN[n], _chinese(n)) for n in range(20)}
+    for n in range(20, 100, 10):
+        parts[f"number-{n}"] = Wording(TENS_EN[n // 10], _chinese(n))
     for n in range(1, 10):
         parts[f"number-{n}00"] = Wording(f"{ONES_EN[n]} hundred", f"{DIGITS_ZH[n]}百")
-        parts[f"number-{n}000"] = Wording(f"{ONES_EN[n]} thousand", f"{'两' if n == 2 else DIGITS_ZH[n]}千")
     parts |= {
         "number-hundred": Wording("hundred", "百"),
         "number-thousand": Wording("thousand", "千"),
@@ -176,8 +109,8 @@ def _characters() -> dict[str, Wording]:
 
 
 def _dates() -> dict[str, Wording]:
-    parts = {f"month-{n}": Wording(name, f"{chinese_below_100(n)}月") for n, name in enumerate(_MONTHS, start=1)}
-    parts |= {f"day-{n}": Wording(name, f"{chinese_below_100(n)}日") for n, name in enumerate(_DAYS, start=1)}
+    parts = {f"month-{n}": Wording(name, f"{_chinese(n)}月") for n, name in enumerate(_MONTHS, start=1)}
+    parts |= {f"day-{n}": Wording(name, f"{_chinese(n)}日") for n, name in zip(DAYS_RECORDED, _DAYS, strict=True)}
     parts["date-year"] = Wording("year", "年")
     return parts
 

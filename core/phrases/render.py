@@ -16,7 +16,7 @@ from core.phrases.parts import CURRENCIES, NOUNS, OTHER_DECIMALS, SILENCES_MS
 
 LANGUAGES = ("en", "zh")
 GROUP = 4  # long digit strings are read in groups, as people write them down
-GROUP_PAUSE_MS = 150
+GROUP_PAUSE_MS = 200
 
 
 def render(phrases: Phrases, language: str) -> list[str]:
@@ -95,11 +95,10 @@ def _money(minor: int, currency: str, tongue: ModuleType) -> list[str]:
 
 
 def silence(ms: int) -> list[str]:
-    """Silences that last `ms`, rounded up to the next length that exists; none for 0 and less."""
+    """Silences that last `ms`, rounded up to the shortest one; none for 0 and less."""
     said: list[str] = []
-    while ms > SILENCES_MS[-1]:
-        said.append(f"silence-{SILENCES_MS[-1]}")
-        ms -= SILENCES_MS[-1]
-    if ms > 0:
-        said.append(f"silence-{next(length for length in SILENCES_MS if length >= ms)}")
-    return said
+    for length in reversed(SILENCES_MS):
+        while ms >= length:
+            said.append(f"silence-{length}")
+            ms -= length
+    return [*said, f"silence-{SILENCES_MS[0]}"] if ms > 0 else said

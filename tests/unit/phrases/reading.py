@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from core.phrases.model import Phrase
 from core.phrases.parts import PARTS, SILENCES
 from core.phrases.render import render
@@ -47,7 +49,8 @@ def said(phrase: Phrase, language: str) -> str:
         spoken_in, _, part = name.partition("/")
         assert spoken_in == language
         words.append("," if part in SILENCES else getattr(PARTS[part], language))
-    return ("" if language == "zh" else " ").join(words)
+    text = ("" if language == "zh" else " ").join(words)
+    return re.sub(r"(?<=ty) (?=(one|two|three|four|five|six|seven|eight|nine|first|second|third|\w+th)\b)", "-", text)
 
 
 def read_chinese(text: str) -> int:
