@@ -119,6 +119,8 @@ _PERSON = {
     "voicemail-invite": Wording(
         "Please leave a message after the tone, and we will call you back.", "请在提示音后留言，我们会尽快回电。"
     ),
+    # Played by the dialplan itself when our controller is gone.
+    "fallback-one-moment": Wording("One moment, please. We are still here.", "请稍等，我们仍在线上。"),
     "system-error": Wording("Sorry, something went wrong.", "抱歉，系统出现了问题。"),
     "agent-ready": Wording("You are ready.", "您已就绪。"),
     "agent-not-ready": Wording("You are not ready.", "您已暂停接听。"),
