@@ -31,10 +31,6 @@ _MENU = {
         "To speak to a person, press 0. For the main menu, press star.",
         "人工服务，请按0。返回主菜单，请按星号键。",
     ),
-    "menu-person-or-message": Wording(
-        "To speak to a person, press 0. To leave a message, press 1.",
-        "人工服务，请按0。留言，请按1。",
-    ),
     "invalid-input": Wording("Sorry, that is not one of the choices.", "对不起，没有这个选项。"),
     "no-input": Wording("Sorry, I did not hear a key.", "对不起，没有收到您的按键。"),
     "goodbye": Wording("Goodbye.", "再见。"),
@@ -124,7 +120,6 @@ _PERSON = {
     "system-error": Wording("Sorry, something went wrong.", "抱歉，系统出现了问题。"),
     "agent-ready": Wording("You are ready.", "您已就绪。"),
     "agent-not-ready": Wording("You are not ready.", "您已暂停接听。"),
-    "agent-unknown": Wording("This phone is not an agent's.", "此话机不是坐席话机。"),
 }
 
 # Played in one language to those who want the other: the file of `en` speaks Chinese, the file of `zh` speaks English.
