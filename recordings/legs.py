@@ -52,7 +52,10 @@ class Incoming:
         for entry in entries:
             found = leg_of(entry.name)
             if found is not None:
-                written = entry.stat(follow_symlinks=False).st_mtime
+                try:
+                    written = entry.stat(follow_symlinks=False).st_mtime
+                except FileNotFoundError:
+                    continue  # closed and removed meanwhile
                 youngest[found[0]] = max(youngest.get(found[0], 0.0), written)
         now = time.time()  # against the file system's own times
         return sorted(ix for ix, written in youngest.items() if now - written >= quiet_s)
