@@ -1,0 +1,59 @@
+"""FastAGI on the wire: the environment, replies, and commands that stay one line. Knows no sockets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ENV_BOUND, LINE_BOUND = 64 * 1024, 8 * 1024
+
+
+class BadAgi(ValueError):
+    """What came is no AGI."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`200 result=…`; `data` is the text in parentheses, `endpos` the place in samples where a file was stopped."""
+
+    code: int
+    result: str = ""
+    data: str = ""
+    endpos: int = 0
+
+
+_REPLY = re.compile(r"200 result=(-?\d*)(?: \((.*?)\))?(?: endpos=(\d+))?")
+
+
+def reply_of(line: str) -> Reply:
+    """Raises BadAgi for a line that is no reply."""
+    found = _REPLY.match(line)
+    if found:
+        return Reply(200, found.group(1), found.group(2) or "", int(found.group(3) or 0))
+    code = re.match(r"(5\d\d)(?:[ -]|$)", line)
+    if code:
+        return Reply(int(code.group(1)), data=line[4:])
+    raise BadAgi(f"no reply: {line[:60]!r}")
+
+
+def environment(lines: list[str]) -> dict[str, str]:
+    """`agi_x: y` lines → {x: y}. Raises BadAgi for a line without a colon or a name that is not AGI's."""
+    env = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.startswith("agi_"):
+            raise BadAgi(f"no AGI environment: {line[:60]!r}")
+        env[name[4:]] = value.strip()
+    return env
+
+
+def command(*words: str) -> bytes:
+    """Words as one command, quoted. Raises ValueError for line breaks and NUL."""
+    quoted = []
+    for word in words:
+        if any(mark in word for mark in "\r\n\0"):
+            raise ValueError("an AGI word holds a line break or NUL")
+        plain = re.fullmatch(r"[\w./:-]+", word)
+        escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+        quoted.append(word if plain else f'"{escaped}"')
+    return " ".join(quoted).encode() + b"\n"

@@ -1,0 +1,203 @@
+"""AMI events as typed values: the one place where Asterisk's header names are known.
+
+Decides which events matter to us and what they say. Does not decide what they mean for a call (`call.py` does).
+An event that lacks what identifies it is no event: `read` returns None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pbx.ami_wire import Block, every, first
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmiEvent:
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelSeen(AmiEvent):
+    """A channel exists (Newchannel, or a list says so). `up` when answered, `ringing` when it rings."""
+
+    uniqueid: str
+    channel: str
+    linkedid: str = ""
+    number: str = ""
+    name: str = ""
+    dialled: str = ""
+    context: str = ""
+    up: bool = False
+    ringing: bool = False
+    bridge_id: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelState(AmiEvent):
+    uniqueid: str
+    channel: str
+    state: str  # Ring, Ringing, Up, …
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelGone(AmiEvent):
+    uniqueid: str
+    channel: str
+    cause: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeEntered(AmiEvent):
+    uniqueid: str
+    channel: str
+    bridge_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeLeft(AmiEvent):
+    uniqueid: str
+    channel: str
+    bridge_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldChanged(AmiEvent):
+    uniqueid: str
+    on: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceChanged(AmiEvent):
+    extension: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginateFailed(AmiEvent):
+    """An Originate came to nothing, perhaps without any channel (an unregistered phone)."""
+
+    action_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(AmiEvent):
+    """A UserEvent of our dialplan; `fields` by their names without the `Ac` in front, in lower case."""
+
+    name: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booted(AmiEvent):
+    """Asterisk has loaded everything."""
+
+
+def _moment(block: Block) -> datetime:
+    stamp = first(block, "timestamp")
+    moment = datetime.fromtimestamp(float(stamp), UTC) if stamp else datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _new_channel(b: Block) -> AmiEvent:
+    return ChannelSeen(
+        at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), linkedid=first(b, "linkedid"),
+        number=_known(first(b, "calleridnum")), name=_known(first(b, "calleridname")), dialled=first(b, "exten"),
+        context=first(b, "context"), up=first(b, "channelstatedesc") == "Up",
+    )  # fmt: skip
+
+
+def _known(text: str) -> str:
+    return "" if text == "<unknown>" else text
+
+
+def _new_state(b: Block) -> AmiEvent:
+    state = first(b, "channelstatedesc")
+    return ChannelState(at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), state=state)
+
+
+def _hangup(b: Block) -> AmiEvent:
+    cause = int(first(b, "cause") or 0)
+    return ChannelGone(at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), cause=cause)
+
+
+def _enter(b: Block) -> AmiEvent:
+    bridge = first(b, "bridgeuniqueid")
+    return BridgeEntered(at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), bridge_id=bridge)
+
+
+def _leave(b: Block) -> AmiEvent:
+    bridge = first(b, "bridgeuniqueid")
+    return BridgeLeft(at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), bridge_id=bridge)
+
+
+def _hold(b: Block) -> AmiEvent:
+    return HoldChanged(at=_moment(b), uniqueid=first(b, "uniqueid"), on=first(b, "event") == "Hold")
+
+
+def _device(b: Block) -> AmiEvent | None:
+    found = re.fullmatch(r"PJSIP/([^/]+)", first(b, "device"))
+    return DeviceChanged(at=_moment(b), extension=found.group(1), state=first(b, "state")) if found else None
+
+
+def _originate(b: Block) -> AmiEvent | None:
+    if first(b, "response") == "Success":
+        return None
+    return OriginateFailed(at=_moment(b), action_id=first(b, "actionid"))
+
+
+def _told(b: Block) -> AmiEvent:
+    fields = {key[2:]: first(b, key) for key in b if key.startswith("ac")}
+    return Told(at=_moment(b), name=first(b, "userevent"), fields=fields)
+
+
+_READERS: dict[str, Callable[[Block], AmiEvent | None]] = {
+    "Newchannel": _new_channel,
+    "Newstate": _new_state,
+    "Hangup": _hangup,
+    "BridgeEnter": _enter,
+    "BridgeLeave": _leave,
+    "Hold": _hold,
+    "Unhold": _hold,
+    "DeviceStateChange": _device,
+    "OriginateResponse": _originate,
+    "UserEvent": _told,
+    "FullyBooted": lambda b: Booted(at=_moment(b)),
+}
+
+
+def read(block: Block) -> AmiEvent | None:
+    """The typed event of a block; None when it does not concern us or does not say whom it is about."""
+    reader = _READERS.get(first(block, "event"))
+    if reader is None:
+        return None
+    try:
+        event = reader(block)
+    except ValueError:
+        return None
+    if event is None or getattr(event, "uniqueid", "-") == "":
+        return None
+    return event
+
+
+def seen_in_status(block: Block) -> ChannelSeen | None:
+    """A channel of the answer to `Status`, with the channel variables that were asked for."""
+    if first(block, "event") != "Status" or not first(block, "uniqueid"):
+        return None
+    variables = dict(text.partition("=")[::2] for text in every(block, "variable"))
+    state = first(block, "channelstatedesc")
+    return ChannelSeen(
+        at=_moment(block), uniqueid=first(block, "uniqueid"), channel=first(block, "channel"),
+        linkedid=first(block, "linkedid"), number=_known(first(block, "calleridnum")),
+        name=_known(first(block, "calleridname")), dialled=first(block, "exten"), context=first(block, "context"),
+        up=state == "Up", ringing=state == "Ringing", bridge_id=first(block, "bridgeid"), variables=variables,
+    )  # fmt: skip
+
+
+def device_in_list(block: Block) -> DeviceChanged | None:
+    """A device of the answer to `DeviceStateList`."""
+    event = _device(block) if first(block, "event") == "DeviceStateChange" else None
+    return event if isinstance(event, DeviceChanged) else None

@@ -1,0 +1,359 @@
+"""A call as the facts known of it, and what those facts mean: who rings, who talks, how it ended.
+
+Pure. Decides from literal tables which AMI event adds which fact (`_MERGE`) and which domain event each fact deserves
+(`_news`). Does not know Asterisk's lists, clocks or other calls.
+Invariants: facts only grow, each is set once, so that events doubled, out of order or told again by a list end in the
+same call; each domain event is told once (`told`); an event that says nothing new is `Ignored`, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from core.events import pbx as facts
+from core.events.base import DomainEvent
+from pbx.ami_events import (
+    AmiEvent,
+    BridgeEntered,
+    BridgeLeft,
+    ChannelGone,
+    ChannelSeen,
+    ChannelState,
+    HoldChanged,
+    OriginateFailed,
+    Told,
+)  # fmt: skip
+
+UNREACHABLE = 20
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A channel with a part to play: the caller's (`offer_id` ""), or an agent's of one offer.
+
+    `stays`: (bridge id, entered, left or None), by bridge.
+    """
+
+    leg_id: str
+    offer_id: str = ""
+    extension: str = ""
+    channel: str = ""
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    cause: int | None = None
+    failed: bool = False
+    stays: tuple[tuple[str, datetime | None, datetime | None], ...] = ()
+
+    def stay(self, bridge_id: str) -> tuple[datetime | None, datetime | None] | None:
+        return next(((entered, left) for bridge, entered, left in self.stays if bridge == bridge_id), None)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One time the caller came into the wait context."""
+
+    number: int
+    channel: str
+    queue: str
+    at: datetime
+    language: str = ""
+    priority: int = 0
+    skills: tuple[tuple[str, int], ...] = ()
+    ani: str = ""
+    level: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """All that is known of the call whose interaction id is `id`."""
+
+    id: str
+    arrived_at: datetime | None = None
+    ani: str = ""
+    caller_name: str = ""
+    dnis: str = ""
+    entry: str = ""
+    linkedid: str = ""
+    caller: Leg = Leg("")
+    legs: Mapping[str, Leg] = field(default_factory=dict)
+    visits: Mapping[int, Visit] = field(default_factory=dict)
+    holds: frozenset[tuple[datetime, bool, str]] = frozenset()
+    told: frozenset[str] = frozenset()
+
+    @property
+    def ended(self) -> bool:
+        return self.caller.ended_at is not None
+
+    @property
+    def talking(self) -> Leg | None:
+        """The agent's leg that stands in a bridge with the caller now."""
+        return next((leg for leg in self.legs.values() if _together(self.caller, leg, now_only=True)), None)
+
+    @property
+    def waiting(self) -> bool:
+        """The caller has come into the wait context and has not talked to anybody since the last time."""
+        return bool(self.visits) and not self.ended and self.talking is None
+
+    @property
+    def talk_s(self) -> float:
+        """Seconds the caller and agents were together in bridges."""
+        return sum((_talked_s(self.caller, leg) for leg in self.legs.values()), 0.0)
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Why an event changed nothing."""
+
+    reason: str
+
+
+def apply(call: Call, event: AmiEvent) -> tuple[Call, list[DomainEvent] | Ignored]:
+    """The call with the event's facts in it, and what is to be told. Events about other calls are Ignored."""
+    merge = _MERGE.get(type(event))
+    if merge is None:
+        return call, Ignored(f"{type(event).__name__} says nothing about a call")
+    after = merge(call, event)
+    if after == call:
+        return call, Ignored("nothing new")
+    news = [(key, told) for key, told in _news(after, event.at) if key not in call.told]
+    return replace(after, told=call.told | {key for key, _ in news}), [told for _, told in news]
+
+
+# --- facts
+
+
+def _on_leg(change: Callable[[Leg, AmiEvent], Leg]) -> Callable[[Call, AmiEvent], Call]:
+    def merge(call: Call, event: AmiEvent) -> Call:
+        unique: str = event.uniqueid  # type: ignore[attr-defined]
+        if unique == call.id:
+            return replace(call, caller=change(call.caller, event))
+        leg = call.legs.get(unique)
+        if leg is None:
+            offer_id = offer_of(unique, call.id)
+            if not offer_id:
+                return call
+            leg = Leg(unique, offer_id)
+        return replace(call, legs={**call.legs, unique: change(leg, event)})
+
+    return merge
+
+
+def offer_of(unique: str, interaction_id: str) -> str:
+    """The offer id in a leg's id `{interaction}-{offer}`; "" when it is no leg of that interaction."""
+    head, dash, offer_id = unique.rpartition("-")
+    return offer_id if dash and head == interaction_id else ""
+
+
+def extension_of(channel: str) -> str:
+    """`PJSIP/1001-0000002a` → `1001`."""
+    return channel.removeprefix("PJSIP/").rpartition("-")[0] if channel.startswith("PJSIP/") else ""
+
+
+def _known(leg: Leg, channel: str) -> Leg:
+    if leg.channel or not channel:
+        return leg
+    return replace(leg, channel=channel, extension=leg.extension or extension_of(channel))
+
+
+def _seen(call: Call, event: AmiEvent) -> Call:
+    assert isinstance(event, ChannelSeen)
+    if event.uniqueid == call.id and call.arrived_at is None:
+        call = replace(
+            call, arrived_at=event.at, ani=event.number, caller_name=event.name, dnis=call.dnis or event.dialled,
+            linkedid=event.linkedid, caller=replace(call.caller, leg_id=call.id),
+        )  # fmt: skip
+    return _on_leg(_leg_seen)(call, event)
+
+
+def _leg_seen(leg: Leg, event: AmiEvent) -> Leg:
+    assert isinstance(event, ChannelSeen)
+    leg = _known(leg, event.channel)
+    if event.ringing and leg.ringing_at is None:
+        leg = replace(leg, ringing_at=event.at)
+    if event.up and leg.answered_at is None:
+        leg = replace(leg, answered_at=event.at)
+    if event.bridge_id:
+        leg = _stayed(leg, event.bridge_id, entered=event.at)
+    return leg
+
+
+def _state(leg: Leg, event: AmiEvent) -> Leg:
+    assert isinstance(event, ChannelState)
+    leg = _known(leg, event.channel)
+    if event.state == "Ringing" and leg.ringing_at is None:
+        return replace(leg, ringing_at=event.at)
+    if event.state == "Up" and leg.answered_at is None:
+        return replace(leg, answered_at=event.at)
+    return leg
+
+
+def _gone(leg: Leg, event: AmiEvent) -> Leg:
+    assert isinstance(event, ChannelGone)
+    leg = _known(leg, event.channel)
+    return leg if leg.ended_at is not None else replace(leg, ended_at=event.at, cause=event.cause)
+
+
+def _entered(leg: Leg, event: AmiEvent) -> Leg:
+    assert isinstance(event, BridgeEntered)
+    return _stayed(_known(leg, event.channel), event.bridge_id, entered=event.at)
+
+
+def _left(leg: Leg, event: AmiEvent) -> Leg:
+    assert isinstance(event, BridgeLeft)
+    return _stayed(_known(leg, event.channel), event.bridge_id, left=event.at)
+
+
+def _stayed(leg: Leg, bridge_id: str, *, entered: datetime | None = None, left: datetime | None = None) -> Leg:
+    before = leg.stay(bridge_id) or (None, None)
+    after = (bridge_id, before[0] or entered, before[1] or left)
+    others = tuple(stay for stay in leg.stays if stay[0] != bridge_id)
+    return replace(leg, stays=tuple(sorted([*others, after], key=lambda stay: stay[0])))
+
+
+def _held(call: Call, event: AmiEvent) -> Call:
+    assert isinstance(event, HoldChanged)
+    leg = call.legs.get(event.uniqueid)
+    extension = leg.extension if leg is not None else ""
+    if event.uniqueid != call.id and leg is None:
+        return call
+    return replace(call, holds=call.holds | {(event.at, event.on, extension)})
+
+
+def _originate_failed(call: Call, event: AmiEvent) -> Call:
+    assert isinstance(event, OriginateFailed)
+    leg = call.legs.get(event.action_id) or Leg(event.action_id, offer_of(event.action_id, call.id))
+    if not leg.offer_id:
+        return call
+    return replace(call, legs={**call.legs, event.action_id: replace(leg, failed=True)})
+
+
+def _told(call: Call, event: AmiEvent) -> Call:
+    assert isinstance(event, Told)
+    if event.name != "AcWaiting" or event.fields.get("interaction") != call.id:
+        return call
+    visit = visit_of(event)
+    if visit is None or visit.number in call.visits:
+        return call
+    return replace(call, visits={**call.visits, visit.number: visit})
+
+
+def visit_of(event: Told) -> Visit | None:
+    """What the wait context says of a caller; None when it cannot be read."""
+    said = event.fields
+    try:
+        at = event.at if said.get("fresh") == "1" else datetime.fromtimestamp(int(said["at"]) / 1000, UTC)
+        skills = [part.partition(":") for part in said.get("skills", "").split(",") if part]
+        return Visit(
+            number=int(said.get("visit") or 1), channel=said["channel"], queue=said.get("queue", ""), at=at,
+            language=said.get("lang", ""), priority=int(said.get("prio") or 0),
+            skills=tuple(sorted((name, int(least or 1)) for name, _, least in skills)),
+            ani=said.get("ani", ""), level=said.get("level", ""), problem=said.get("problem", ""),
+        )  # fmt: skip
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+_MERGE: Mapping[type[AmiEvent], Callable[[Call, AmiEvent], Call]] = {
+    ChannelSeen: _seen,
+    ChannelState: _on_leg(_state),
+    ChannelGone: _on_leg(_gone),
+    BridgeEntered: _on_leg(_entered),
+    BridgeLeft: _on_leg(_left),
+    HoldChanged: _held,
+    OriginateFailed: _originate_failed,
+    Told: _told,
+}
+
+
+# --- what the facts mean
+
+
+def _together(caller: Leg, leg: Leg, *, now_only: bool = False) -> str:
+    """The bridge in which both have stood (`now_only`: stand now); ""."""
+    for bridge, entered, left in leg.stays:
+        mine = caller.stay(bridge)
+        if mine is None or entered is None or mine[0] is None:
+            continue
+        if not now_only or (left is None and mine[1] is None and leg.ended_at is None and caller.ended_at is None):
+            return bridge
+    return ""
+
+
+def _talked_s(caller: Leg, leg: Leg) -> float:
+    total = 0.0
+    for bridge, entered, left in leg.stays:
+        mine = caller.stay(bridge)
+        if mine is None or entered is None or mine[0] is None:
+            continue
+        ends = [moment for moment in (left, mine[1], leg.ended_at, caller.ended_at) if moment is not None]
+        if ends:
+            total += max(0.0, (min(ends) - max(entered, mine[0])).total_seconds())
+    return total
+
+
+def _end_reason(call: Call) -> str:
+    """Who ended the call: whoever left the last common bridge first; without a talk, the caller or the system."""
+    if call.caller.cause == 0:
+        return "vanished"
+    for leg in call.legs.values():
+        bridge = _together(call.caller, leg)
+        if not bridge:
+            continue
+        theirs, mine = (leg.stay(bridge) or (None, None))[1], (call.caller.stay(bridge) or (None, None))[1]
+        if theirs is not None and (mine is None or theirs <= mine):
+            return "agent_hangup"
+    return "caller_hangup" if call.caller.cause in (None, 16, 127) else "system"
+
+
+def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
+    """Everything the facts deserve to have told, each under a key that is told once; in the order of a usual call."""
+    ix = call.id
+    news: list[tuple[str, DomainEvent]] = []
+    if call.arrived_at is not None:
+        news.append(("arrived", facts.CallArrived(
+            interaction_id=ix, at=call.arrived_at, ani=call.ani, dnis=call.dnis, channel=call.caller.channel,
+            linkedid=call.linkedid, caller_name=call.caller_name, entry=call.entry)))  # fmt: skip
+    if call.caller.answered_at is not None:
+        answered = facts.CallAnswered(interaction_id=ix, at=call.caller.answered_at, channel=call.caller.channel)
+        news.append(("answered", answered))
+    first_at = min((visit.at for visit in call.visits.values()), default=at)
+    for visit in call.visits.values():
+        if not call.ended:
+            news.append((f"waiting:{visit.number}", facts.CallWaiting(
+                interaction_id=ix, at=at, channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
+                language=visit.language, priority=visit.priority, skills=dict(visit.skills), ani=visit.ani or call.ani,
+                level=visit.level, problem=visit.problem)))  # fmt: skip
+    for leg in call.legs.values():
+        news += _leg_news(call, leg, at)
+    for moment, on, extension in sorted(call.holds):
+        kind = facts.CallHeld if on else facts.CallResumed
+        news.append((f"hold:{moment.isoformat()}:{on}", kind(interaction_id=ix, at=moment, extension=extension)))
+    if call.caller.ended_at is not None and call.arrived_at is not None:
+        news.append(("ended", facts.CallEnded(
+            interaction_id=ix, at=call.caller.ended_at, reason=_end_reason(call), cause=call.caller.cause or 0,
+            talk_s=round(call.talk_s, 3))))  # fmt: skip
+    return news
+
+
+def _leg_news(call: Call, leg: Leg, at: datetime) -> list[tuple[str, DomainEvent]]:
+    ids = {"interaction_id": call.id, "leg_id": leg.leg_id, "offer_id": leg.offer_id, "extension": leg.extension}
+    news: list[tuple[str, DomainEvent]] = []
+    if leg.ringing_at is not None:
+        news.append((f"ringing:{leg.leg_id}", facts.LegRinging(at=leg.ringing_at, **ids)))
+    if leg.answered_at is not None:
+        news.append((f"answered:{leg.leg_id}", facts.LegAnswered(at=leg.answered_at, **ids)))
+    bridge = _together(call.caller, leg)
+    if bridge:
+        entered = max(m for m in ((leg.stay(bridge) or (at,))[0], (call.caller.stay(bridge) or (at,))[0]) if m)
+        news.append((f"connected:{leg.leg_id}", facts.CallConnected(at=entered, bridge_id=bridge, **ids)))
+    # A failed Originate with a channel is told by that channel's own end, which knows the cause.
+    if leg.ended_at is not None or (leg.failed and not leg.channel):
+        cause = UNREACHABLE if leg.cause is None else leg.cause
+        ended_at = leg.ended_at or at
+        answered = leg.answered_at is not None
+        news.append((f"ended:{leg.leg_id}", facts.LegEnded(at=ended_at, cause=cause, answered=answered, **ids)))
+    return news

@@ -1,0 +1,82 @@
+"""A second opinion: an AMI client of another make (pyst2) asks Asterisk what our own client believes.
+
+Synchronous, for a thread. Its account may only read. Each finding says what was compared and, when it differs, what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from asterisk.manager import Manager, ManagerException
+
+VERSION_FLOOR = (22, 10, 1)
+
+
+@dataclass(frozen=True)
+class Finding:
+    ok: bool
+    what: str
+    fix: str = ""
+
+
+def ask(
+    host: str, port: int, user: str, secret: str, *, believed_calls: Iterable[str], trunk: str, agents: Iterable[str]
+) -> list[Finding]:
+    """Compares Asterisk's version, channels and phones with what is believed. Never raises for a switch that is down."""
+    manager = Manager()
+    try:
+        manager.connect(host, port)
+        manager.login(user, secret)
+    except (ManagerException, OSError) as error:
+        return [Finding(False, f"AMI at {host}:{port} does not let the doctor in: {error}", "is Asterisk running?")]
+    try:
+        findings = [_version(manager)]
+        listed = _list(manager, "CoreShowChannels", "CoreShowChannel")
+        real = {item["Uniqueid"] for item in listed if item.get("Channel", "").startswith(f"PJSIP/{trunk}-")}
+        findings.append(_compare("calls", set(believed_calls), real))
+        endpoints = {item.get("ObjectName", "") for item in _list(manager, "PJSIPShowEndpoints", "EndpointList")}
+        missing = sorted(set(agents) - endpoints)
+        fix = f"no SIP account for {', '.join(missing)}: run `aftercall run` again" if missing else ""
+        findings.append(Finding(not missing, f"{len(endpoints)} SIP accounts are configured", fix))
+        return findings
+    finally:
+        manager.logoff()
+        manager.close()
+
+
+def _version(manager: Manager) -> Finding:
+    text = manager.send_action({"Action": "CoreSettings"}).get_header("AsteriskVersion", "")
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
+    version = tuple(map(int, found.groups())) if found else (0, 0, 0)
+    fix = "" if version >= VERSION_FLOOR else "older ones lose all SIP to one unauthenticated NOTIFY: upgrade Asterisk"
+    return Finding(version >= VERSION_FLOOR, f"Asterisk {text}", fix)
+
+
+def _list(manager: Manager, action: str, item: str) -> list[dict[str, str]]:
+    """The items of a list action. pyst2 hands events to callbacks in a thread of its own."""
+    items: list[dict[str, str]] = []
+    complete = threading.Event()
+
+    def on_event(event: object, _manager: Manager) -> None:
+        name = getattr(event, "name", "")
+        if name == item:
+            items.append(dict(getattr(event, "headers", {})))
+        elif name.endswith("Complete"):
+            complete.set()
+
+    manager.register_event("*", on_event)
+    manager.send_action({"Action": action})
+    complete.wait(3.0)
+    manager.unregister_event("*", on_event)
+    return items
+
+
+def _compare(noun: str, believed: set[str], real: set[str]) -> Finding:
+    extra, missing = sorted(believed - real), sorted(real - believed)
+    if not extra and not missing:
+        return Finding(True, f"{len(real)} {noun}: the same in Asterisk and in our belief")
+    what = f"{noun}: believed but not there {extra[:3]}, there but not believed {missing[:3]}"
+    return Finding(False, what, "a resync within 10 s should mend this; if it stays, restart `aftercall run`")
