@@ -105,6 +105,15 @@ class SampleSettings(Section):
     seed: int = 20261124
 
 
+class SupervisorSettings(Section):
+    """How long the controller's loop may be silent before it is killed and started again."""
+
+    beat_s: Annotated[float, Field(ge=0.5, le=60, description="while it serves")] = 2.0
+    beat_starting_s: Annotated[float, Field(ge=1, le=120, description="between its first beat and serving")] = 5.0
+    first_beat_s: Annotated[float, Field(ge=1, le=600, description="from its start to its first beat")] = 30.0
+    start_s: Annotated[float, Field(ge=5, le=3600, description="for everything to be ready")] = 120.0
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
@@ -134,6 +143,7 @@ class Settings(BaseSettings):
         default_factory=lambda: {"service": QueueSettings(wrap_up_s=20), "express": QueueSettings(wrap_up_s=0)}
     )
     sample: SampleSettings = SampleSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("time_zone")

@@ -99,7 +99,7 @@ def download(packages: Sequence[str], suite: str, work: Path, progress: Progress
 
     `suite` '' = the host's own. Raises FetchError.
     """
-    for program in ("apt-get", "dpkg-deb", "dpkg"):
+    for program in ("apt-get", "dpkg-deb", "dpkg", "setpriv"):
         if which(program) is None:
             raise FetchError(f"{program} is needed to fetch programs; install Asterisk and Redis yourself instead")
     if not KEYRING.exists():
@@ -196,7 +196,19 @@ def _configure(work: Path, sources: Sequence[str]) -> dict[str, str]:
 def _apt(arguments: Sequence[str], environment: dict[str, str], progress: Progress, start: float, end: float) -> None:
     """Runs the private apt-get; its status lines move the progress from `start` to `end`. Raises FetchError."""
     reading, writing = os.pipe()
-    command = ["apt-get", "-q", "-y", "-o", f"APT::Status-Fd={writing}", *arguments]
+    # apt ends with us, also when we are killed.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "TERM",
+        "--",
+        "apt-get",
+        "-q",
+        "-y",
+        "-o",
+        f"APT::Status-Fd={writing}",
+        *arguments,
+    ]
     with subprocess.Popen(
         command,
         env=environment, pass_fds=(writing,), stdin=subprocess.DEVNULL,

@@ -1,0 +1,338 @@
+"""Brings one world about and keeps it: Asterisk, Redis, the sample shop, the controller.
+
+Decides what is started, adopted, started again and stopped; the plan says with which ports and secrets. Invariants:
+everything that can fail by itself fails before anything is started; SIGTERM, SIGINT or SIGHUP stop all of it within
+10 s, in reverse, and leave no process; killed, it leaves Asterisk and its calls, and the next launcher adopts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.world import services, switch
+from app.world.beat import POLL_S, Beat
+from app.world.bundle import Bundle
+from app.world.children import Child, ChildSpec, Report, sweep
+from app.world.plan import WorldPlan, read_plan, write_private
+from app.world.planner import Options, make_plan, new_instance
+from app.world.ports import Claims
+from app.world.process import ProcessId, remember, remembered
+from app.world.render import fingerprint, render
+from core.errors import AftercallError
+from core.settings import Settings
+
+TRIES = 4  # lives a child has to get through its start
+
+
+class StartFailed(AftercallError):
+    def __init__(self, message: str) -> None:
+        super().__init__("world:start", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is started; tests put stand-ins here. `redis` None = one is configured."""
+
+    asterisk: Bundle
+    redis: Bundle | None
+    controller: Callable[[WorldPlan], ChildSpec] = services.controller_spec
+
+
+class Launcher:
+    """`await Launcher(…).run()` returns the exit status when the world has ended."""
+
+    def __init__(self, home: Path, settings: Settings, options: Options, programs: Programs, say: Report) -> None:
+        self.home = home
+        self.plan: WorldPlan
+        self._settings = settings
+        self._options = options
+        self._programs = programs
+        self._say = say
+        self._claims = Claims()
+        self._stop = asyncio.Event()
+        self._children: dict[str, Child] = {}
+        self._configuration = ""
+        self._orders: list[dict[str, Any]] = []
+        self._ready = False
+        self._failure = ""
+
+    # --- the whole life
+
+    async def run(self, when_ready: Callable[[WorldPlan], None] = lambda _plan: None) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        sweep(remembered(self._file("children.json")), self._say)
+        adopted = await self._prepare()
+        self._make_children(adopted)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for child in self._children.values():
+                    group.create_task(child.run())
+                helpers = [
+                    group.create_task(self._start(when_ready)),
+                    group.create_task(self._watch_controller()),
+                ]
+                try:
+                    await self._stop.wait()
+                finally:
+                    for helper in helpers:
+                        helper.cancel()
+                    await self._stop_all()
+        finally:
+            self._clean()
+        if self._failure:
+            raise StartFailed(self._failure)
+        return 0
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():  # asked twice: no more patience
+            for child in self._children.values():
+                child.kill()
+        self._stop.set()
+
+    def _file(self, name: str) -> Path:
+        return self.home / "run" / name
+
+    # --- before anything is started
+
+    async def _prepare(self) -> ProcessId | None:
+        """Makes the plan and the configuration; returns the Asterisk to be adopted, if one still runs."""
+        previous = self._previous()
+        record = switch.Record.read(switch.record_file(self.home))
+        running = False
+        busy: list[str] = []
+        if record is not None and previous is not None and record.instance == previous.instance:
+            names = await switch.channels(previous)
+            if names is None:
+                self._say(f"Asterisk (pid {record.process.pid}) runs but does not answer; it is stopped")
+                await self._end(record.process, signal.SIGKILL)
+            else:
+                running, busy = True, list(names)
+        if running and not busy and previous is not None and self._moved(previous):
+            assert record is not None
+            await self._end(record.process, signal.SIGTERM)
+            running = False
+        self.plan = make_plan(
+            self.home, self._settings, self._options, self._programs.asterisk, self._claims,
+            instance=previous.instance if previous else new_instance(self.home), previous=previous, running=running,
+        )  # fmt: skip
+        for folder in self.plan.folders.all():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.plan.write()
+        if running and record is not None:
+            wanted = self._rendered_beside()
+            if wanted == record.configuration:
+                self._configuration = wanted
+                self._say(f"adopting the Asterisk that still runs (pid {record.process.pid}, {len(busy)} channels)")
+                return record.process
+            if busy:
+                self._configuration = record.configuration
+                self._say(
+                    f"adopting the Asterisk that still runs (pid {record.process.pid}, {len(busy)} channels); "
+                    "its changed configuration is used from its next start on"
+                )
+                return record.process
+            self._say("the configuration changed and no call is up: Asterisk starts anew")
+            await self._end(record.process, signal.SIGTERM)
+        return None
+
+    def _previous(self) -> WorldPlan | None:
+        try:
+            return read_plan(self.home)
+        except AftercallError:
+            return None
+
+    def _moved(self, previous: WorldPlan) -> bool:
+        """Whether the operator asks for other ports or another name than Asterisk runs with."""
+        settings = self._settings
+        sip, rtp = self._options.sip_port or settings.sip.port, settings.sip.rtp_start
+        return (
+            sip not in (0, previous.sip.port)
+            or rtp not in (0, previous.rtp.start)
+            or settings.sip.rtp_ports != previous.rtp.end - previous.rtp.start + 1
+            or settings.sip.host != previous.sip_bind
+            or settings.asterisk.node != previous.node
+        )
+
+    def _render(self) -> None:
+        self._configuration = self._stamp(render(self.plan, self._settings))
+
+    def _rendered_beside(self) -> str:
+        beside = self.plan.folders.asterisk / "etc.wanted"
+        try:
+            return self._stamp(render(self.plan, self._settings, to=beside))
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def _stamp(self, rendered: str) -> str:
+        """What makes a running Asterisk the wanted one: its files and its program."""
+        return f"{rendered}:{self.plan.asterisk.version}:{self.plan.asterisk.command[-1]}"
+
+    async def _end(self, process: ProcessId, number: int) -> None:
+        process.signal(number)
+        if not await process.ended(4.0):
+            process.signal(signal.SIGKILL)
+            await process.ended(2.0)
+
+    # --- children
+
+    def _make_children(self, adopted: ProcessId | None) -> None:
+        plan, sample = self.plan, self._settings.sample
+        specs: list[tuple[ChildSpec, Callable[[], None], ProcessId | None]] = [
+            (switch.spec(plan, self._claims.descriptors("rtp-")), self._render, adopted)
+        ]
+        if self._programs.redis is not None and plan.redis.own:
+            redis = self._programs.redis
+            specs.append(
+                (services.redis_spec(plan, redis.command("redis-server"), redis.environment), _nothing, None)
+            )  # fmt: skip
+        if plan.shop.own:
+            specs.append((services.shop_spec(plan, sample.orders, sample.seed), _nothing, None))
+        specs.append((self._programs.controller(plan), self._controller_starts, None))
+        for spec, before, running in specs:
+            self._children[spec.role] = Child(spec, self._say, self._started, before_start=before, adopted=running)
+
+    def _controller_starts(self) -> None:
+        self._file("controller.ready").unlink(missing_ok=True)
+
+    def _started(self, role: str, pid: int) -> None:
+        """A life began: whoever comes after us must be able to find it."""
+        process = ProcessId.of(pid)
+        if role == "asterisk":
+            if process is not None:
+                switch.Record(process, self.plan.instance, self._configuration).write(switch.record_file(self.home))
+        else:
+            found = {name: ProcessId.of(child.pid) for name, child in self._children.items() if name != "asterisk"}
+            remember(self._file("children.json"), {name: known for name, known in found.items() if known is not None})
+        if self._ready:
+            self._write_world()
+
+    # --- becoming ready
+
+    async def _start(self, when_ready: Callable[[WorldPlan], None]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.supervisor.start_s), asyncio.TaskGroup() as group:
+                group.create_task(self._wait("asterisk", switch.fully_booted(self.plan)))
+                if "redis" in self._children:
+                    group.create_task(self._wait("redis", services.redis_ready(self.plan)))
+                if "shop" in self._children:
+                    group.create_task(self._wait("shop", self._ask_shop()))
+                group.create_task(self._wait("controller", self._controller_ready()))
+        except TimeoutError:
+            self._fail(f"not everything was ready after {self._settings.supervisor.start_s:g} s")
+        except BaseExceptionGroup as errors:
+            self._fail("; ".join(dict.fromkeys(_words(errors))))
+        else:
+            self._ready = True
+            self._write_world()
+            when_ready(self.plan)
+
+    def _fail(self, why: str) -> None:
+        self._failure = why
+        self._stop.set()
+
+    async def _wait(self, role: str, ready: Awaitable[None]) -> None:
+        """Waits until the child is ready; gives up when it dies again and again."""
+        child = self._children[role]
+
+        async def struggling() -> None:
+            await child.lived(TRIES)
+            raise StartFailed(f"{role} does not stay up; it says: {child.last_words(3)}")
+
+        begun = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(struggling())
+            await ready
+            watching.cancel()
+        self._say(f"{role} is ready ({asyncio.get_running_loop().time() - begun:.1f} s)")
+
+    async def _ask_shop(self) -> None:
+        self._orders = await services.shop_samples(self.plan)
+
+    async def _controller_ready(self) -> None:
+        while True:
+            if self._file("controller.ready").exists():
+                return
+            await asyncio.sleep(0.02)
+
+    def _write_world(self) -> None:
+        pids = {"launcher": os.getpid(), **{role: child.pid for role, child in self._children.items()}}
+        try:
+            told = json.loads(self._file("controller.ready").read_text(encoding="utf-8") or "{}")
+            pids |= {role: int(pid) for role, pid in told.get("pids", {}).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            pass  # it need not say more than that it is there
+        handle = self.plan.handle(asterisk_pid=pids["asterisk"], pids=pids, orders=self._orders)
+        write_private(self._file("world.json"), json.dumps(handle, ensure_ascii=False, indent=1) + "\n")
+
+    # --- keeping it
+
+    async def _watch_controller(self) -> None:
+        """Kills a controller whose loop is silent; tells outsiders when a new one serves."""
+        loop = asyncio.get_running_loop()
+        child = self._children["controller"]
+        beat, life = Beat(self._settings.supervisor, loop.time()), 0
+        served: int | None = None
+        while True:
+            mark, ready = _mark(self._file("controller.beat")), _mark(self._file("controller.ready"))
+            if child.lives != life:
+                life = child.lives
+                beat.new_life(loop.time(), mark)
+            elif child.pid and (silence := beat.late(mark, serving=ready is not None, now=loop.time())) is not None:
+                self._say(f"the controller's loop is silent for {silence:.1f} s; it is killed")
+                child.kill()
+                beat.new_life(loop.time(), mark)
+            if self._ready and ready is not None and ready != served:
+                if served is not None:
+                    self._say("the controller serves again")
+                    self._write_world()
+                served = ready
+            await asyncio.sleep(POLL_S)
+
+    # --- the end
+
+    async def _stop_all(self) -> None:
+        """In reverse: what uses the others first; the helpers together."""
+        self._file("world.json").unlink(missing_ok=True)
+        if (controller := self._children.get("controller")) is not None:
+            await controller.stop()
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
+
+    def _clean(self) -> None:
+        for name in ("children.json", "asterisk.json", "controller.ready", "controller.beat", "redis.conf"):
+            self._file(name).unlink(missing_ok=True)
+        folders = self.plan.folders
+        if folders.asterisk not in folders.asterisk_run.parents:
+            shutil.rmtree(folders.asterisk_run, ignore_errors=True)
+        self._claims.close()
+
+
+def _nothing() -> None:
+    return None
+
+
+def _words(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [text for inner in error.exceptions for text in _words(inner)]
+    return [str(error)]
+
+
+def _mark(file: Path) -> int | None:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def wanted_differs(plan: WorldPlan, record: switch.Record) -> bool:
+    """Whether the files on disk are other ones than the running Asterisk was started with (told by the doctor)."""
+    return not record.configuration.startswith(fingerprint(plan.folders.asterisk_etc))
