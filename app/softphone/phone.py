@@ -285,12 +285,7 @@ class Softphone(asyncio.DatagramProtocol):
         call = self.calls.get(message.get("call-id"))
         if call is None:
             return
-        challenged = message.status in (401, 407)
-        if (
-            challenged
-            and request is not None
-            and not (request.get("authorization") or request.get("proxy-authorization"))
-        ):
+        if message.status in (401, 407) and request is not None and _may_try_again(request, message):
             self._authorised(call, request, message)
         elif method == "INVITE":
             if message.status >= 200 and call.state == "talking":
@@ -306,7 +301,7 @@ class Softphone(asyncio.DatagramProtocol):
         call.cseq += 1
         uri = request.start.split(" ")[1]
         name = "Authorization" if challenge.status == 401 else "Proxy-Authorization"
-        headers = [(k, v) for k, v in request.headers if k not in ("Via", "CSeq")]
+        headers = [(k, v) for k, v in request.headers if k not in ("Via", "CSeq", name)]
         fresh = self._request(method, uri, request.get("from"), request.get("to"), call.call_id, call.cseq)
         kept = [h for h in headers if h[0] not in {k for k, _ in fresh.headers}]
         fresh.headers += [*kept, (name, self._digest(challenge, method, uri))]
@@ -314,3 +309,10 @@ class Softphone(asyncio.DatagramProtocol):
         if method == "INVITE":
             call.branch = fresh.get("via")
         self._send_reliably(fresh)
+
+
+def _may_try_again(request: Message, challenge: Message) -> bool:
+    """A first challenge, or one that says our answer was right but to an old question."""
+    answered = request.get("authorization") or request.get("proxy-authorization")
+    asked = challenge.get("www-authenticate") or challenge.get("proxy-authenticate")
+    return not answered or "stale=true" in asked.lower()
