@@ -1,0 +1,81 @@
+"""Where one caller stands in a flow: a plain value that can be written down between any two steps.
+
+What the caller proved, and what hangs on it (typed numbers, the order's phrases and facts), is kept apart in `proved`: the
+journal gets the session without it (`journal`), so that a caller who is picked up after a crash is asked again.
+
+Invariant: `from_json(json.loads(json.dumps(s.to_json()))) == s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+Value = str | int | bool | float
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`place` is the current node's own state; `ahead` a key pressed before anybody asked for it; `asked_at` the node that
+    first asked who the caller is; `failed` counts orders asked for and not found."""
+
+    interaction_id: str
+    flow: str
+    version: str
+    did: str
+    ani: str
+    language: str
+    node: str = ""
+    level: str = ""
+    place: Mapping[str, int] = field(default_factory=dict)
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    proved: Json = field(default_factory=dict)
+    visits: Mapping[str, int] = field(default_factory=dict)
+    steps: int = 0
+    failed: int = 0
+    asked_at: str = ""
+    ahead: str = ""
+
+    def to_json(self) -> Json:
+        """Everything. Not for the journal: see `journal`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+    def journal(self) -> Json:
+        """What may be kept: nothing that the caller typed to prove something, and nothing learned by it."""
+        return replace(self, proved={}, level="", ahead="").to_json()
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Session:
+        """Raises ValueError for what is not a session. Unknown fields of a newer release are dropped."""
+        known = {f.name: f for f in fields(cls)}
+        values = {name: value for name, value in record.items() if name in known}
+        for name, value in values.items():
+            sample = _SAMPLES[name]
+            if not isinstance(value, Mapping if isinstance(sample, Mapping) else type(sample)):
+                raise ValueError(f"not a session: {name} is {type(value).__name__}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"not a session: {error}") from error
+
+    def holding(self, name: str) -> Value | None:
+        """A variable, or what the caller typed under this name."""
+        found = self.proved.get(name, self.variables.get(name))
+        return found if isinstance(found, str | int | bool | float) else None
+
+    def facts(self) -> Json:
+        """What expressions may ask about. `order` is empty until one was found."""
+        return {
+            "language": self.language,
+            "level": self.level,
+            "did": self.did,
+            "vars": dict(self.variables),
+            "order": dict(self.proved.get("order", {})),
+            "failed": self.failed,
+        }
+
+
+_SAMPLES: Mapping[str, object] = Session("", "", "", "", "", "").to_json()

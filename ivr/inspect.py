@@ -1,0 +1,89 @@
+"""Looks at a flow as a graph: what can never be reached, and where a caller would go round without being asked.
+
+Decides nothing about single nodes. Expects that every exit leads to a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ivr.flow.model import Flow
+from ivr.nodes.registry import NODE_TYPES
+from ivr.tree import Issue
+
+
+def edges(flow: Flow) -> dict[str, list[str]]:
+    """Where each node can lead, unsaid exits (to the person) included."""
+    found: dict[str, list[str]] = {}
+    for name, place in flow.places.items():
+        node_type = NODE_TYPES[place.kind]
+        targets = list(place.exits.values())
+        if any(spec.name not in place.exits for spec in node_type.exits) and not node_type.ends:
+            targets.append(flow.person)
+        found[name] = list(dict.fromkeys(targets))
+    return found
+
+
+def inspect(flow: Flow, source: str) -> list[Issue]:
+    """Unreachable nodes, and circles in which nobody is ever asked for a key."""
+    graph = edges(flow)
+    reached = _reach(graph, [flow.start, flow.person])
+    issues = [
+        Issue(source, place.line, "no way leads to this node", name)
+        for name, place in flow.places.items()
+        if name not in reached
+    ]
+    for circle in _circles(
+        {name: to for name, to in graph.items() if not NODE_TYPES[flow.places[name].kind].takes_keys}
+    ):
+        way = " → ".join([*circle, circle[0]])
+        waits = any(NODE_TYPES[flow.places[name].kind].waits for name in circle)
+        what = "a circle without a key to press" if waits else "a circle without a wait"
+        issues.append(Issue(source, flow.places[circle[0]].line, f"{what}: {way}", circle[0]))
+    return issues
+
+
+def _reach(graph: Mapping[str, list[str]], start: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    todo = [name for name in start if name in graph]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += graph[name]
+    return seen
+
+
+def _circles(graph: Mapping[str, list[str]]) -> list[list[str]]:
+    """A shortest circle for each group of nodes that lead to each other. Without recursion, whatever the depth."""
+    inner = {name: [to for to in targets if to in graph] for name, targets in graph.items()}
+    found: list[list[str]] = []
+    told: set[str] = set()
+    for name in inner:
+        if name in told:
+            continue
+        circle = _circle(inner, name)
+        if circle:
+            found.append(circle)
+            told |= {other for other in _reach(inner, [name]) if name in _reach(inner, inner[other])}
+    return found
+
+
+def _circle(graph: Mapping[str, list[str]], name: str) -> list[str]:
+    """The shortest way from `name` back to itself, [] when there is none."""
+    came: dict[str, str] = {}
+    row = [name]
+    while row:
+        ahead: list[str] = []
+        for at in row:
+            for to in graph[at]:
+                if to == name:
+                    way = [at]
+                    while way[-1] != name:
+                        way.append(came[way[-1]])
+                    return way[::-1]
+                if to not in came:
+                    came[to] = at
+                    ahead.append(to)
+        row = ahead
+    return []
