@@ -123,7 +123,8 @@ class Folders(Part):
     def all(self) -> tuple[Path, ...]:
         """Every folder a world owns, parents first."""
         own = (self.home, self.run, self.asterisk, self.asterisk_etc, self.asterisk_run, self.db, self.journal)
-        parts = tuple(self.asterisk / name for name in ("lib", "db", "keys", "spool", "log", "log/cel-custom", "cache", "agi", "moh"))
+        names = ("lib", "db", "keys", "spool", "log", "log/cel-custom", "cache", "agi", "moh")
+        parts = tuple(self.asterisk / name for name in names)
         return (*own, *parts, self.recordings, self.incoming, self.log, self.shop)
 
 

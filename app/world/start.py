@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import resource
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +28,8 @@ from app.world.plan import WorldPlan
 from app.world.planner import Options
 from core.settings import Settings, SettingsError, load_settings
 
+FILES = 65536
+
 
 def run(home: Path, options: Options, *, programs: Programs | None = None) -> int:
     """Runs the world in `home` until it is told to stop. Raises AftercallError with one clear line when it cannot."""
@@ -38,6 +41,7 @@ def run(home: Path, options: Options, *, programs: Programs | None = None) -> in
         (home / "run" / "world.json").unlink(missing_ok=True)  # whoever waits for it waits for this start
         if programs is None:
             programs = find_programs(settings, console)
+        _allow_files()
         _give_up_root(home, settings, options, programs, console)
         launcher = Launcher(home, settings, options, programs, lambda line: console.print(line, markup=False))
         return asyncio.run(launcher.run(lambda plan: _tell(console, plan)))
@@ -95,6 +99,15 @@ def _alone(home: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _allow_files() -> None:
+    """As many open files as we may have: every call needs several, and children inherit what we have."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for soft, most in ((FILES, max(FILES, hard)), (FILES if hard < 0 else min(FILES, hard), hard)):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+            return
 
 
 def _give_up_root(home: Path, settings: Settings, options: Options, programs: Programs, console: Console) -> None:

@@ -136,7 +136,13 @@ async def test_a_killed_launcher_leaves_calls_up_and_the_next_one_adopts_them(wo
     assert world.pids["asterisk"] == first["asterisk"]
     assert world.pids["controller"] != first["controller"]
     again = read_plan(world.home)
-    assert (again.sip, again.ami, again.agi, again.rtp, again.http) == (plan.sip, plan.ami, plan.agi, plan.rtp, plan.http)
+    assert (again.sip, again.ami, again.agi, again.rtp, again.http) == (
+        plan.sip,
+        plan.ami,
+        plan.agi,
+        plan.rtp,
+        plan.http,
+    )
     assert await switch.channels(again)
     status, said, _ = world.stop()
     assert status == 0
@@ -206,7 +212,9 @@ def test_two_worlds_live_side_by_side_and_one_home_has_one_launcher(worlds: Call
     one, two = worlds("one"), worlds("two")
     one.start()
     two.start()
-    ports = [{w.facts["sip"]["port"], w.facts["ami"]["port"], w.facts["agi"]["port"], w.facts["http"]} for w in (one, two)]
+    ports = [
+        {w.facts["sip"]["port"], w.facts["ami"]["port"], w.facts["agi"]["port"], w.facts["http"]} for w in (one, two)
+    ]
     assert not ports[0] & ports[1]
     first, second = read_plan(one.home).rtp, read_plan(two.home).rtp
     assert first.end < second.start or second.end < first.start

@@ -1,0 +1,106 @@
+"""The command line: `aftercall run | demo | doctor | call | models | db | user | flows`.
+
+Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
+by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.
+Invariant: an expected error is one line on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import cli_data, cli_rooms
+from app.cli_home import HomeOption, complain, home_folder
+
+app = typer.Typer(
+    name="aftercall",
+    help="A self-hosted call centre: telephony first, made for sellers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(cli_rooms.models, name="models")
+app.add_typer(cli_rooms.flows, name="flows")
+app.add_typer(cli_data.db, name="db")
+app.add_typer(cli_data.user, name="user")
+
+
+@app.command()
+def run(
+    home: HomeOption = None,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as set, else 8080 if free")] = 0,
+    sip_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as set, else 5060 if free")] = 0,
+) -> None:
+    """Run the call centre in the home folder until Ctrl-C or SIGTERM."""
+    from app.world.planner import Options
+    from app.world.start import run as run_world
+
+    raise typer.Exit(run_world(home_folder(home), Options(http_port=http_port, sip_port=sip_port)))
+
+
+@app.command()
+def demo(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="the last line is one JSON object with what was measured")
+    ] = False,
+) -> None:
+    """Set up a world of its own and let one real call happen in it, from dialling to transcript."""
+    from app.demo.run import run as run_demo
+
+    raise typer.Exit(run_demo(as_json=as_json))
+
+
+@app.command()
+def doctor(
+    home: HomeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per finding")] = False,
+) -> None:
+    """Look at a home and the world that runs in it; say what is wrong and how to mend it."""
+    from app.world.doctor import run as run_doctor
+
+    raise typer.Exit(run_doctor(home_folder(home), as_json=as_json))
+
+
+@app.command()
+def call(
+    number: Annotated[str, typer.Argument(help="the number to dial; without one the echo number")] = "",
+    home: HomeOption = None,
+    caller: Annotated[str, typer.Option("--from", help="the caller's number")] = "+8613800138000",
+    keys: Annotated[str, typer.Option(help="keys to press, e.g. 1 or 12345678#; `,` waits one second")] = "",
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="how long to listen after the last key")] = 3.0,
+    save: Annotated[Path | None, typer.Option(help="write what was heard into this WAV file")] = None,
+) -> None:
+    """Place one synthetic call over the trunk account and tell what was heard, as one JSON object."""
+    from app.cli_call import place
+
+    raise typer.Exit(place(home_folder(home), number, caller=caller, keys=keys, seconds=seconds, save=save))
+
+
+def main() -> None:
+    """The program's entry: runs a command and turns expected errors into one line."""
+    from core.errors import AftercallError
+
+    try:
+        app()
+    except AftercallError as error:
+        complain(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        room = (error.name or "").partition(".")[0]
+        if room not in ("core", "pbx", "orders_bridge", "ivr", "routing", "recordings", "desk", "app"):
+            raise
+        print(f"aftercall: this installation lacks {error.name}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
