@@ -1,0 +1,86 @@
+"""What the owner of routing holds in memory: agents, waiting items, offers; and the only doors by which they change.
+
+Knows no telephony and no timers. Invariants: an item stands in `waiting` or in one offer, never in both; an agent has at
+most one offer; each change of an agent is told.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from core.clock import Clock
+from core.errors import NotFound
+from core.events.stream import EventStream
+from routing.agent import Agent, Happening, Ignored, apply
+from routing.model import AgentRecord, Offer, QueuePolicy, WorkItem
+
+REMEMBERED = 5000
+
+
+class Book:
+    def __init__(
+        self, queues: Mapping[str, QueuePolicy], agents: Iterable[AgentRecord], stream: EventStream, clock: Clock
+    ) -> None:
+        self.queues = dict(queues)
+        self.agents = {record.extension: Agent(record.extension, record.name, record.skills) for record in agents}
+        self.waiting: dict[str, WorkItem] = {}
+        self.offers: dict[str, Offer] = {}
+        self.stream = stream
+        self.clock = clock
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def agent(self, extension: str) -> Agent:
+        """Raises NotFound."""
+        agent = self.agents.get(extension)
+        if agent is None:
+            raise NotFound("agent", extension)
+        return agent
+
+    def policy(self, queue: str) -> QueuePolicy:
+        """The queue's rules; plain ones for a queue that is not configured (its callers are served all the same)."""
+        return self.queues.get(queue) or QueuePolicy(queue, wrap_up_s=0)
+
+    def happen(self, extension: str, happening: Happening) -> bool:
+        """Lets something happen to an agent and tells it. False when it did not count."""
+        agent, told = apply(self.agents[extension], happening)
+        if isinstance(told, Ignored):
+            return False
+        self.agents[extension] = agent
+        for event in told:
+            self.stream.emit(event)
+        return True
+
+    def offer_for(self, interaction_id: str) -> Offer | None:
+        return next((o for o in self.offers.values() if o.item.interaction_id == interaction_id), None)
+
+    def device(self, extension: str, *, reachable: bool, in_use: bool) -> None:
+        if extension in self.agents:
+            self.agents[extension] = replace(self.agents[extension], reachable=reachable, in_use=in_use)
+
+    def put_back(self, item: WorkItem) -> None:
+        """The caller waits again, with the wait they had: at the head among their equals."""
+        if not self.is_gone(item.interaction_id):
+            self.waiting[item.interaction_id] = replace(item, attempts=item.attempts + 1)
+
+    # A late fact must not bring back a caller who is gone; only so many are remembered.
+
+    def mark_gone(self, interaction_id: str) -> None:
+        _remember(self._gone, interaction_id)
+
+    def is_gone(self, interaction_id: str) -> bool:
+        return interaction_id in self._gone
+
+    def first_time(self, interaction_id: str) -> bool:
+        known = interaction_id in self._seen
+        _remember(self._seen, interaction_id)
+        return not known
+
+
+def _remember(memory: OrderedDict[str, None], key: str) -> None:
+    memory[key] = None
+    memory.move_to_end(key)
+    while len(memory) > REMEMBERED:
+        memory.popitem(last=False)

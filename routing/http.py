@@ -1,0 +1,135 @@
+"""Routing over HTTP: agents and their states, queues and who waits in them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.errors import Refused
+from core.http.routes import Page, Request, Role, Route, Strict
+from routing.acd import Acd
+from routing.agent import Agent
+from routing.matcher import explain
+from routing.model import WorkItem
+
+
+class AgentView(Strict):
+    """`available` = may be offered a call now. `until` = end of wrap-up. `wanted` = asked for during the call."""
+
+    extension: str
+    name: str
+    state: str
+    reason: str
+    since: datetime | None
+    until: datetime | None
+    wanted: str
+    reachable: bool
+    in_use: bool
+    available: bool
+    skills: dict[str, int]
+
+
+class StateBody(Strict):
+    state: Literal["READY", "NOT_READY", "OFFLINE"]
+    reason: Annotated[str, Field(max_length=60)] = ""
+
+
+class WrapUpBody(Strict):
+    """`finish` with what came of the call, or `extend` by `seconds` from now."""
+
+    action: Literal["finish", "extend"]
+    disposition: Annotated[str, Field(max_length=60)] = ""
+    note: Annotated[str, Field(max_length=2000)] = ""
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 30
+
+
+class WaitingView(Strict):
+    interaction_id: str
+    enqueued_at: datetime
+    language: str
+    priority: int
+    attempts: int
+    why: str
+
+
+class QueueView(Strict):
+    name: str
+    skills: dict[str, int]
+    ring_s: float
+    wrap_up_s: float
+    waiting: list[WaitingView]
+
+
+def agent_view(agent: Agent) -> AgentView:
+    return AgentView(
+        extension=agent.extension, name=agent.name, state=agent.state, reason=agent.reason, since=agent.since,
+        until=agent.wrap_up_until, wanted=agent.wanted or "", reachable=agent.reachable, in_use=agent.in_use,
+        available=agent.available, skills=dict(agent.skills),
+    )  # fmt: skip
+
+
+class RoutingHttp:
+    def __init__(self, acd: Acd) -> None:
+        self._acd = acd
+
+    async def agents(self, _request: Request) -> Page[AgentView]:
+        agents = sorted(self._acd.book.agents.values(), key=lambda agent: agent.extension)
+        return Page[AgentView](items=[agent_view(agent) for agent in agents])
+
+    async def set_state(self, request: Request) -> AgentView:
+        extension, body = _own_or_supervised(request), request.body
+        return agent_view(self._acd.set_state(extension, body.state, body.reason, actor=f"user:{request.caller.name}"))
+
+    async def wrap_up(self, request: Request) -> AgentView:
+        extension, body = _own_or_supervised(request), request.body
+        actor = f"user:{request.caller.name}"
+        if body.action == "extend":
+            return agent_view(self._acd.extend_wrap_up(extension, body.seconds, actor=actor))
+        return agent_view(
+            self._acd.finish_wrap_up(extension, disposition=body.disposition, note=body.note, actor=actor)
+        )
+
+    async def queues(self, _request: Request) -> Page[QueueView]:
+        book = self._acd.book
+        names = sorted({*book.queues, *(item.queue for item in book.waiting.values())})
+        return Page[QueueView](items=[self._queue(name) for name in names])
+
+    def _queue(self, name: str) -> QueueView:
+        book = self._acd.book
+        policy = book.policy(name)
+        items = sorted((item for item in book.waiting.values() if item.queue == name), key=lambda item: item.order)
+        return QueueView(
+            name=name, skills=dict(policy.skills), ring_s=policy.ring_s, wrap_up_s=policy.wrap_up_s,
+            waiting=[self._waiting(item) for item in items],
+        )  # fmt: skip
+
+    def _waiting(self, item: WorkItem) -> WaitingView:
+        book = self._acd.book
+        policy = book.policy(item.queue)
+        whys = [explain(item, agent, policy) for agent in book.agents.values() if not agent.available]
+        return WaitingView(
+            interaction_id=item.interaction_id, enqueued_at=item.enqueued_at, language=item.language,
+            priority=item.priority, attempts=item.attempts, why="; ".join(whys[:5]) or "the next free agent takes it",
+        )  # fmt: skip
+
+
+def _own_or_supervised(request: Request) -> str:
+    """The extension in the path, when the caller may act for it. Raises Refused."""
+    extension = request.path["ext"]
+    if request.caller.extension != extension and not request.caller.may(Role.SUPERVISOR):
+        raise Refused("You may change only your own state.", error_id="routing:not-yours")
+    return extension
+
+
+def routes(acd: Acd) -> list[Route]:
+    http = RoutingHttp(acd)
+    return [
+        Route("GET", "/api/agents", http.agents, "Agents with their states and phones", Page[AgentView], tag="routing"),
+        Route("POST", "/api/agents/{ext}/state", http.set_state, "Puts an agent READY, NOT_READY(reason) or OFFLINE",
+              AgentView, body=StateBody, tag="routing"),
+        Route("POST", "/api/agents/{ext}/wrap-up", http.wrap_up, "Finishes or extends after-call work", AgentView,
+              body=WrapUpBody, tag="routing"),
+        Route("GET", "/api/queues", http.queues, "Queues and who waits in them", Page[QueueView], tag="routing"),
+    ]  # fmt: skip

@@ -1,0 +1,68 @@
+"""What routing is about: work items that wait, agents who may take them, offers between the two, and a queue's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class QueuePolicy:
+    """A queue's rules. `skills`: least proficiency (1–5) an agent needs, by skill."""
+
+    name: str
+    skills: Mapping[str, int] = field(default_factory=dict)
+    ring_s: float = 15.0
+    wrap_up_s: float = 20.0
+    max_misses: int = 1
+
+
+@dataclass(frozen=True)
+class AgentRecord:
+    """An agent as an admin describes them: skill → proficiency (1–5)."""
+
+    extension: str
+    name: str
+    skills: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """An interaction waiting in a queue. `enqueued_at` is never reset, however often the caller comes back."""
+
+    interaction_id: str
+    queue: str
+    channel: str
+    enqueued_at: datetime
+    skills: Mapping[str, int] = field(default_factory=dict)
+    priority: int = 0
+    language: str = ""
+    ani: str = ""
+    level: str = ""
+    problem: str = ""
+    attempts: int = 0
+
+    @property
+    def order(self) -> tuple[int, datetime, str]:
+        """Who comes first: higher priority, then the longer wait, then the id."""
+        return (-self.priority, self.enqueued_at, self.interaction_id)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A work item × an agent, from the reservation to the end of the talk. Times are seconds of the monotonic clock."""
+
+    offer_id: str
+    item: WorkItem
+    extension: str
+    made_at: float
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    connected_at: float | None = None
+    held_since: float | None = None
+    held_s: float = 0.0
+
+    @property
+    def leg_id(self) -> str:
+        return f"{self.item.interaction_id}-{self.offer_id}"

@@ -1,0 +1,26 @@
+"""What routing needs from others; `app/wiring.py` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from core.events.routing import OfferMade
+from routing.model import WorkItem
+
+
+class Telephony(Protocol):
+    """Satisfied by `pbx.control.Control`. Raises when the switch does not take the order."""
+
+    async def offer(
+        self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
+        caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+    ) -> str: ...  # fmt: skip
+
+    async def cancel_offer(self, leg_id: str) -> None: ...
+
+
+class ScreenPop(Protocol):
+    """Puts the order card on the agent's screen. Awaited before the phone rings, for 350 ms at most."""
+
+    async def push(self, offer: OfferMade, item: WorkItem) -> None: ...

@@ -1,0 +1,134 @@
+"""Tables of routing: skills an admin gave, what agents last said, and offers and segments as projections of events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Float, Index, Integer, String, Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.db.metadata import metadata
+from core.db.types import Json, Moment
+from core.db.upsert import upsert
+from core.events import DomainEvent, routing
+from routing.model import AgentRecord
+
+skill_table = Table(
+    "agent_skill",
+    metadata,
+    Column("extension", String(16), primary_key=True),
+    Column("skills", Json, nullable=False),
+)
+said_table = Table(
+    "agent_said",
+    metadata,
+    Column("extension", String(16), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+)
+offer_table = Table(
+    "offer",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("interaction_id", String(96), nullable=False),
+    Column("extension", String(16), nullable=False),
+    Column("queue", String(64)),
+    Column("attempt", Integer),
+    Column("epoch", Integer),
+    Column("made_at", Moment),
+    Column("ringing_at", Moment),
+    Column("ended_at", Moment),
+    Column("outcome", String(16)),  # accepted, declined, rona, cancelled
+    Column("reason", String(64)),
+    Column("waited_s", Float),
+    Index("ix_offer_interaction_id", "interaction_id"),
+)
+segment_table = Table(
+    "segment",
+    metadata,
+    Column("offer_id", String(64), primary_key=True),
+    Column("interaction_id", String(96), nullable=False),
+    Column("extension", String(16), nullable=False),
+    Column("queue", String(64)),
+    Column("ended_at", Moment),
+    Column("ring_s", Float),
+    Column("talk_s", Float),
+    Column("hold_s", Float),
+    Column("wrap_up_s", Float),
+    Column("disposition", String(64)),
+    Column("reason", String(32)),
+    Index("ix_segment_interaction_id", "interaction_id"),
+)
+SAID = frozenset({"READY", "NOT_READY", "OFFLINE"})
+
+
+class RoutingProjector:
+    """Offers, segments and last words from events. Idempotent: each event sets only what it knows."""
+
+    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+        for event in events:
+            for table, key, row in _rows(event):
+                await upsert(conn, table, [row], [key])
+
+
+def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:
+    match event:
+        case routing.OfferMade():
+            return [(offer_table, "id", {
+                "id": event.offer_id, "interaction_id": event.interaction_id, "extension": event.extension,
+                "queue": event.queue, "attempt": event.attempt, "epoch": event.epoch, "made_at": event.at,
+                "waited_s": event.waited_s,
+            })]  # fmt: skip
+        case routing.OfferRinging():
+            return [_offer(event, ringing_at=event.at)]
+        case routing.OfferAccepted():
+            return [_offer(event, ended_at=event.at, outcome="accepted", waited_s=event.waited_s)]
+        case routing.OfferDeclined():
+            return [_offer(event, ended_at=event.at, outcome="declined")]
+        case routing.OfferTimedOut():
+            return [_offer(event, ended_at=event.at, outcome="rona")]
+        case routing.OfferCancelled():
+            return [_offer(event, ended_at=event.at, outcome="cancelled", reason=event.reason[:64])]
+        case routing.SegmentEnded():
+            return [(segment_table, "offer_id", {
+                "offer_id": event.offer_id, "interaction_id": event.interaction_id, "extension": event.extension,
+                "queue": event.queue, "ended_at": event.at, "ring_s": event.ring_s, "talk_s": event.talk_s,
+                "hold_s": event.hold_s, "reason": event.reason,
+            })]  # fmt: skip
+        case routing.WrapUpEnded() if event.offer_id:
+            return [(segment_table, "offer_id", {
+                "offer_id": event.offer_id, "interaction_id": event.interaction_id, "extension": event.extension,
+                "wrap_up_s": event.wrap_up_s, "disposition": event.disposition[:64],
+            })]  # fmt: skip
+        case routing.AgentStateChanged() if event.state in SAID and event.actor.startswith(
+            ("user:", "phone:", "rule:offer")
+        ):
+            row = {"extension": event.extension, "state": event.state, "reason": event.reason[:64], "at": event.at}
+            return [(said_table, "extension", row)]
+    return []
+
+
+def _offer(event: Any, **values: Any) -> tuple[Table, str, dict[str, Any]]:
+    ids = {"id": event.offer_id, "interaction_id": event.interaction_id, "extension": event.extension}
+    return offer_table, "id", {**ids, **values}
+
+
+async def said_by_agents(conn: AsyncConnection) -> dict[str, tuple[str, str]]:
+    """What each agent last said (or was put into by a rule): extension → (state, reason)."""
+    return {row.extension: (row.state, row.reason) for row in await conn.execute(select(said_table))}
+
+
+async def skills_of_agents(conn: AsyncConnection) -> dict[str, dict[str, int]]:
+    return {row.extension: dict(row.skills) for row in await conn.execute(select(skill_table))}
+
+
+async def set_skills(conn: AsyncConnection, skills: Mapping[str, Mapping[str, int]]) -> None:
+    rows = [{"extension": extension, "skills": dict(given)} for extension, given in skills.items()]
+    await upsert(conn, skill_table, rows, ["extension"])
+
+
+def records(names: Mapping[str, str], skills: Mapping[str, Mapping[str, int]]) -> list[AgentRecord]:
+    """Agents by extension → name, with the skills known of them."""
+    return [AgentRecord(extension, name, skills.get(extension, {})) for extension, name in sorted(names.items())]
