@@ -85,7 +85,7 @@ class _Loading:
         places = self._places(nodes, languages)
         name = self._name(top, "name")
         start, person = self._target(top, "start", nodes), self._target(top, "person", nodes)
-        if person in places and not NODE_TYPES[places[person].kind].ends:
+        if person in places and places[person].kind not in ("handoff", "voicemail"):
             self.tell(
                 top.lines["person"],
                 "this must be a handoff or a voicemail node: callers go there when nothing else helps",
