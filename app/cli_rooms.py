@@ -52,12 +52,12 @@ def list_models() -> None:
 @flows.command()
 def check(files: Annotated[list[Path], typer.Argument(help="flow files (YAML)")]) -> None:
     """Read flow files as the product would; one line for each fault, exit 1 when there is any."""
-    from ivr.check import check_file
+    from ivr.check import check_text
 
     faults = 0
     for file in files:
         try:
-            issues = check_file(file)
+            issues = check_text(file.read_bytes(), str(file))
         except OSError as error:
             raise typer.BadParameter(f"{file}: {error.strerror}") from error
         faults += len(issues)

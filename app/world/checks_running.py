@@ -74,11 +74,16 @@ def listeners(world: dict[str, Any], plan: WorldPlan) -> list[Finding]:
     open_wide = []
     for role, pid in pids(world).items():
         for kind, address, port in listening(pid):
-            sound = kind.startswith("udp") and plan.rtp.start <= port <= plan.rtp.end
-            if not address.is_loopback and port not in meant and not sound:
+            # UDP from where the kernel gives ports is how a program asks others (names, mostly), as are our RTP ports.
+            asks = kind.startswith("udp") and (plan.rtp.start <= port <= plan.rtp.end or port >= _first_given_port())
+            if not address.is_loopback and port not in meant and not asks:
                 open_wide.append(f"{role} on {address}:{port}")
     fix = f"{', '.join(sorted(set(open_wide)))}: bind it to 127.0.0.1"
     return [judge(not open_wide, "only the console and SIP can listen beyond loopback", fix)]
+
+
+def _first_given_port() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
 
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
