@@ -14,12 +14,12 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from core.prompts.library import PromptLibrary
 from rich.console import Console
 
 from app.demo.story import Story, lines
 from app.demo.words import word_error_rate
 from app.world.outside import OutsideWorld
+from core.prompts.library import PromptLibrary
 
 
 def run(*, as_json: bool = False, stay: bool | None = None) -> int:
@@ -47,7 +47,7 @@ def _words(error: BaseException) -> str:
 async def _demo(home: Path, console: Console, *, as_json: bool, stay: bool) -> None:
     async with OutsideWorld(home, echo=lambda text: console.print(f"  {text}", markup=False)) as world:
         console.print(f"the world is ready after {world.ready_s:.1f} s; one real call begins", style="bold")
-        story = Story(world, lambda text: console.print(f"  {text}", markup=False), PromptLibrary.own())
+        story = Story(world, lambda text: console.print(f"  {text}", markup=False), PromptLibrary())
         told = await story.tell()
         told["urls"] = {
             "console": world.facts["http"],

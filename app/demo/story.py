@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.prompts.library import PromptLibrary
 from ruamel.yaml import YAML
 
 from app.softphone import Call, listen
 from app.world.outside import LiveFeed, OutsideWorld
+from core.prompts.library import PromptLibrary
 
 VOICES = Path(__file__).parent / "voices"
 

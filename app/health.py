@@ -1,0 +1,51 @@
+"""What `GET /health` looks at, and what it means for callers when a part does not work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from app.web.health import Finding, Health
+from recordings.models import NoModel
+
+if TYPE_CHECKING:
+    from app.wiring import Controller
+
+
+def watch(watched: Health, house: Controller) -> None:
+    """Adds the checks of the one-process controller."""
+
+    async def switch() -> Finding:
+        if house.link.up:
+            return Finding("ok", f"The switch answers; {len(house.board.calls())} calls are up.")
+        return Finding("down", "There is no link to the telephone switch.")
+
+    async def database() -> Finding:
+        async with house.database.read(deadline_s=1.0) as conn:
+            await conn.execute(text("SELECT 1"))
+        behind = house.journal.behind
+        words = f"The database answers; {behind} facts wait to be copied."
+        return Finding("ok" if behind < 10_000 and not house.journal.refused else "degraded", words)
+
+    async def redis() -> Finding:
+        return Finding("ok", "Redis answers.") if house.bus.up else Finding("degraded", "Redis does not answer.")
+
+    async def shop() -> Finding:
+        state = house.desk.health()
+        if state.state == "down":
+            return Finding("degraded", f"The order system does not answer ({state.last_error}).")
+        return Finding("ok", f"The order system answers; {state.orders} orders are known.")
+
+    async def speech() -> Finding:
+        status = house.transcription.status.items()
+        missing = [f"{language}: {found.reason}" for language, found in status if isinstance(found, NoModel)]
+        return Finding("ok", "Calls are transcribed." if not missing else f"Not transcribed: {'; '.join(missing)}")
+
+    watched.watch(
+        "switch", switch, worst="down", means="Calls go to the static queue of the switch, then to voicemail."
+    )
+    watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
+    watched.watch("redis", redis, means="Calls and matching go on; live ticks to other processes stop.")
+    watched.watch("orders", shop, means="Callers are offered a person; agents see the last known order, marked stale.")
+    watched.watch("speech", speech, means="Recordings are kept; transcripts come when a model is there.")

@@ -1,0 +1,73 @@
+"""`python -m app.server --home DIR`: the controller process, until SIGTERM.
+
+Started and supervised by the launcher, which reads `run/controller.beat` (touched from this loop) and
+`run/controller.ready`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from app.wiring import Controller
+from app.world.plan import WorldPlan, read_plan, write_private
+from core import logs
+from core.errors import AftercallError
+from core.settings import load_settings
+
+BEAT_S = 0.5
+
+
+async def serve(plan: WorldPlan, home: Path) -> None:
+    settings = load_settings(home / "aftercall.toml")
+    logs.set_up(settings.log.level, settings.log.format)
+    ready_file, beat_file = plan.folders.run / "controller.ready", plan.folders.run / "controller.beat"
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ready = asyncio.Event()
+
+    async def beat() -> None:
+        while True:
+            beat_file.touch()
+            await asyncio.sleep(BEAT_S)
+
+    async def announce() -> None:
+        await ready.wait()
+        write_private(ready_file, json.dumps({"pids": {"controller": os.getpid()}}))
+        structlog.get_logger().info("controller_ready", pid=os.getpid())
+
+    beat_file.touch()
+    controller = Controller(plan, settings)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in (beat(), announce(), controller.run(ready))]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+    structlog.get_logger().info("controller_stopped")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="app.server")
+    parser.add_argument("--home", type=Path, required=True)
+    home = parser.parse_args().home
+    faulthandler.register(signal.SIGUSR1)  # the stacks of a process that hangs, into its log
+    try:
+        asyncio.run(serve(read_plan(home), home))
+    except AftercallError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
