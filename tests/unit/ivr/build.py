@@ -44,8 +44,21 @@ def sample() -> Flow:
 
 
 class Events(list[DomainEvent]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.news = asyncio.Event()
+
     def emit(self, event: DomainEvent) -> None:
         self.append(event)
+        self.news.set()
+
+    async def until(self, kind: type, *, timeout_s: float = 10.0) -> DomainEvent:
+        """The first event of this kind. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while not self.of(kind):
+                self.news.clear()
+                await self.news.wait()
+        return self.of(kind)[0]
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self]
