@@ -24,6 +24,7 @@ from core.errors import AftercallError
 from core.settings import load_settings
 
 BEAT_S = 0.5
+STOP_S = 1.5
 
 
 async def serve(plan: WorldPlan, home: Path) -> None:
@@ -53,7 +54,19 @@ async def serve(plan: WorldPlan, home: Path) -> None:
         await stop.wait()
         for task in tasks:
             task.cancel()
+        _, late = await asyncio.wait(tasks, timeout=STOP_S)
+        if late:
+            _tell_what_hangs()
+            for task in late:
+                task.cancel()
     structlog.get_logger().info("controller_stopped")
+
+
+def _tell_what_hangs() -> None:
+    """Whoever was cancelled and does not end is named in the log."""
+    for task in asyncio.all_tasks():
+        where = [f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}" for frame in task.get_stack()]
+        structlog.get_logger().error("task_does_not_end", task=task.get_name(), of=str(task.get_coro()), where=where)
 
 
 def main() -> int:

@@ -98,8 +98,8 @@ class Booted(AmiEvent):
 
 def _moment(block: Block) -> datetime:
     stamp = first(block, "timestamp")
-    moment = datetime.fromtimestamp(float(stamp), UTC) if stamp else datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    # Microseconds are kept: who left a bridge first is decided within one millisecond.
+    return datetime.fromtimestamp(float(stamp), UTC) if stamp else datetime.now(UTC)
 
 
 def _new_channel(b: Block) -> AmiEvent:

@@ -304,7 +304,7 @@ def _end_reason(call: Call) -> str:
         if not bridge:
             continue
         theirs, mine = (leg.stay(bridge) or (None, None))[1], (call.caller.stay(bridge) or (None, None))[1]
-        if theirs is not None and (mine is None or theirs <= mine):
+        if theirs is not None and (mine is None or theirs < mine):
             return "agent_hangup"
     return "caller_hangup" if call.caller.cause in (None, 16, 127) else "system"
 

@@ -70,11 +70,9 @@ def _report(console: Console, told: dict[str, Any]) -> None:
     for event in told["call"]["timeline"]:
         first = first or event["at"]
         console.print(f"  {event['at'][11:23]}  {event['kind']:<20} {_detail(event)}", markup=False)
-    told["offer_to_invite_ms"] = told["call"].get("offer_to_invite_ms")
     transcript = told.get("transcript")
     if not transcript:
-        skipped = [e.get("reason") for e in told["call"]["timeline"] if e["kind"] == "TranscriptSkipped"]
-        console.print(f"\ntranscription is off: {skipped[0] if skipped else 'no model'}")
+        console.print(f"\nnot transcribed: {told['call']['transcript']['reason']}")
         return
     console.print(f"\nTranscript ({transcript['model']})", style="bold")
     for turn in transcript["turns"]:
@@ -88,8 +86,7 @@ def _report(console: Console, told: dict[str, Any]) -> None:
 
 
 def _detail(event: dict[str, Any]) -> str:
-    hidden = {"kind", "at", "interaction_id", "session", "card", "seq", "position"}
-    return "  ".join(f"{k}={v}" for k, v in event.items() if k not in hidden and v not in ("", None, {}, []))
+    return "  ".join(f"{key}={value}" for key, value in event["data"].items() if value not in ("", None, {}, []))
 
 
 async def _stay(console: Console, world: OutsideWorld, told: dict[str, Any]) -> None:

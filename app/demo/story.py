@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Story:
         order = next(
             o
             for o in self.world.facts["sample"]["orders"]
-            if o["status"] == "stuck" and o.get("language", "en") == "en"
+            if o["status"] == "delayed" and o.get("language", "en") == "en"
         )
         agent = self.world.facts["agents"][0]
         feed = await self.world.live(token=agent["token"])
@@ -102,13 +103,14 @@ class Story:
         self._step(f"the customer presses {shown or keys}")
 
     async def _to_a_person(self, call: Call, next_call: Callable[..., Any], feed: LiveFeed) -> Call:
-        self._press(call, "0")
+        self._press(call, "0", shown="0")
         offered: Call = await next_call(timeout_s=20)
         at, card = await feed.until(lambda m: m.get("type") == "card" and bool(m.get("card")))
         before_ms = (offered.at["invite"] - at) * 1000
-        self.facts["call_id"] = card["interaction_id"]
+        shown = card["card"]
+        self.facts["call_id"] = shown["interaction_id"]
         self.facts["card_pushed_ms_before_ring"] = round(before_ms, 1)
-        self._step("the agent's card shows the order", card_order=card["card"].get("order_no"))
+        self._step("the agent's card shows the order", card_order=shown["pop"].get("order_no"))
         self._step(f"the agent's phone rings, {before_ms:.0f} ms after the card")
         return offered
 
@@ -129,17 +131,17 @@ class Story:
     async def _aftermath(self, call: Call, offered: Call, order: dict[str, Any], agent: dict[str, Any]) -> None:
         await offered.until("ended")
         call_id = self.facts["call_id"]
-        story = await self.world.get_until(f"calls/{call_id}", lambda c: bool(c.get("recording")), timeout_s=20)
+        story = await self.world.get_until(f"calls/{call_id}", _is_stored, timeout_s=20)
         self._step("the stereo recording is stored", seconds=story["recording"]["seconds"])
         story = await self.world.get_until(
             f"calls/{call_id}",
-            lambda c: bool(c.get("transcript")) or any(e["kind"] == "TranscriptSkipped" for e in c["timeline"]),
+            lambda c: c["transcript"] is not None and c["transcript"]["state"] != "waiting",
             timeout_s=60,
         )
         self.facts.update(facts_of(story))
         self.facts["call"] = story
         self.facts["order_id"] = order["order_no"]
-        if story.get("transcript"):
+        if story["transcript"]["state"] == "ready":
             self._step("both sides are transcribed", model=story["transcript"]["model"])
         await self.world.post(
             f"agents/{agent['extension']}/wrap-up",
@@ -151,14 +153,31 @@ class Story:
 
 def facts_of(story: dict[str, Any]) -> dict[str, Any]:
     """What the demo's JSON object says of a call, from the call's own record (`GET /api/calls/{id}`)."""
-    events = {event["kind"]: event for event in story["timeline"]}
+    events = {event["kind"]: event["data"] for event in story["timeline"]}
+    recording = story["recording"]
     facts: dict[str, Any] = {
+        "offer_to_invite_ms": offer_to_invite_ms(story["timeline"]),
         "order_lookup_ms": events.get("OrderLookedUp", {}).get("took_ms"),
         "queue": events.get("ItemQueued", {}).get("queue"),
-        "recording": {key: story["recording"].get(key) for key in ("path", "sha256", "channels", "seconds")},
+        "recording": {
+            "path": events.get("RecordingStored", {}).get("path"),
+            **{key: recording[key] for key in ("sha256", "channels", "seconds")},
+        },
     }
-    transcript = story.get("transcript")
-    if transcript:
+    transcript = story["transcript"]
+    if transcript and transcript["turns"]:
         turns = [{"side": t["side"], "start_s": t["start_s"], "text": t["text"]} for t in transcript["turns"]]
         facts["transcript"] = {"model": transcript["model"], "turns": turns}
     return facts
+
+
+def offer_to_invite_ms(timeline: list[dict[str, Any]]) -> float | None:
+    """From the decision to the phone's first ring, by the call's own times (Asterisk's for the ring)."""
+    at = {event["kind"]: datetime.fromisoformat(event["at"]) for event in reversed(timeline)}
+    if "OfferMade" not in at or "LegRinging" not in at:
+        return None
+    return round((at["LegRinging"] - at["OfferMade"]).total_seconds() * 1000, 1)
+
+
+def _is_stored(call: dict[str, Any]) -> bool:
+    return (call["recording"] or {}).get("state") == "stored"

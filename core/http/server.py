@@ -104,7 +104,7 @@ async def serve(app: web.Application, host: str, port: int, *, tls: SSLContext |
     """Listens until the block ends; yields the port (the system's choice for 0). Raises OSError when it is in use."""
     runner = web.AppRunner(
         app, access_log=None, auto_decompress=False, keepalive_timeout=75.0, lingering_time=1.0, handle_signals=False,
-        shutdown_timeout=2.0,
+        shutdown_timeout=0.5,
     )  # fmt: skip
     await runner.setup()
     try:
