@@ -121,6 +121,10 @@ class RedisBus:
             subscriber.put(body)
 
     def _mark_down(self, error: Exception) -> None:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # The client turned our cancellation into an error of its own: it is a cancellation all the same.
+            raise asyncio.CancelledError from error
         if self.up:
             structlog.get_logger().warning("redis_unavailable", reason=str(error))
         self.up = False
