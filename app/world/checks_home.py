@@ -6,7 +6,6 @@ Needs no running world and changes nothing.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 import resource
 import shutil
@@ -184,9 +183,13 @@ def room(home: Path, settings: Settings, plan: WorldPlan | None, asterisk_pid: i
 
 def _files_of(pid: int) -> int:
     """How many files a process may open: the running Asterisk, else whatever we would start."""
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE) if pid else resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = soft if pid else FILES_WANTED if os.getuid() == 0 else hard
-    return limit if limit != resource.RLIM_INFINITY else FILES_WANTED
+    if pid:
+        row = re.search(
+            r"^Max open files +(\w+)", Path(f"/proc/{pid}/limits").read_text(encoding="ascii"), re.MULTILINE
+        )
+        return int(row[1]) if row and row[1].isdigit() else FILES_WANTED
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return hard if hard != resource.RLIM_INFINITY else FILES_WANTED
 
 
 def belongings(settings: Settings) -> list[Finding]:
