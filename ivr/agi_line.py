@@ -50,6 +50,8 @@ class AgiLine:
             played = await self._session.stream_file(path, escape_digits)
             if isinstance(played, agi.HungUp) or self._session.hung_up:
                 return HungUp()
+            if isinstance(played, agi.Failed) and played.code == 200 and "would not play" in played.reason:
+                return HungUp()  # stopped in the middle without a key: the hang-up itself is told a moment later
             if isinstance(played, agi.Failed):
                 structlog.get_logger().error("sound_not_played", reason=played.reason)
             elif played.digit:

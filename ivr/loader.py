@@ -116,10 +116,10 @@ class _Loading:
 
     def _target(self, top: Table, key: str, nodes: Table) -> str:
         name = self._name(top, key)
-        if NAME.fullmatch(name) and name not in nodes.rows:
+        if name not in nodes.rows:
             self.broken = True
-            self.tell(top.lines[key], f"there is no node '{name}'", key)
-        self.broken |= not name
+            if NAME.fullmatch(name):
+                self.tell(top.lines[key], f"there is no node '{name}'", key)
         return name
 
     def _unknown(self, table: Table, keys: tuple[str, ...], what: str) -> None:

@@ -173,6 +173,7 @@ SOUNDS = ["/s/en/a", "/s/en/b"]
         ("200 result=49", lambda line: line.play(SOUNDS, ""), Played()),
         ("200 result=53 endpos=80", lambda line: line.play(SOUNDS[:1], "5"), Played("5")),
         ("200 result=0 endpos=0", lambda line: line.play(SOUNDS[:1], "5"), Played()),
+        ("200 result=-1 endpos=800", lambda line: line.play(SOUNDS[:1], "5"), HungUp()),
         ("510 Invalid or unknown command", lambda line: line.play(SOUNDS, "1"), Played()),
         ("511 Command Not Permitted on a dead channel", lambda line: line.play(SOUNDS, "1"), HungUp()),
         ("", lambda line: line.play(SOUNDS, "1"), HungUp()),
