@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 
 from ivr.ports import LookupRequest, LookupResult, OrderFacts
 from orders_bridge.model import Order
 from orders_bridge.service import OrderDesk
+from orders_bridge.situation import situation
 from orders_bridge.speech import status_phrases
 
 
@@ -26,13 +28,15 @@ class DeskLookup:
             return LookupResult("slow")
         today = self._desk.today()
         phrases = status_phrases(answer.orders[0], answer.level, today) if len(answer.orders) == 1 else ()
-        return LookupResult(str(answer.kind), tuple(map(facts_of, answer.orders)), phrases, answer.level.wire)
+        return LookupResult(
+            str(answer.kind), tuple(facts_of(order, today) for order in answer.orders), phrases, answer.level.wire
+        )
 
 
-def facts_of(order: Order) -> OrderFacts:
+def facts_of(order: Order, today: date) -> OrderFacts:
     """What branches of a menu may ask about an order; nothing personal."""
     facts: dict[str, str | int | bool] = {
         "parcels": len(order.shipments), "returns": len(order.returns), "total_minor": order.total.minor,
         "currency": order.total.currency,
     }  # fmt: skip
-    return OrderFacts(order.order_id, order.order_no, str(order.status), facts)
+    return OrderFacts(order.order_id, order.order_no, str(situation(order, today)), facts)

@@ -97,6 +97,7 @@ class Controller:
         self.stream = EventStream(self.journal)
         self.zone = ZoneInfo(settings.time_zone)
         self.link_up = asyncio.Event()
+        self._fresh: asyncio.Queue[tuple[str, datetime]] = asyncio.Queue()
 
     async def run(self, ready: asyncio.Event) -> None:
         async with AsyncExitStack() as stack:
@@ -126,7 +127,7 @@ class Controller:
         workers = [self.jobs.run(self.transcription.handlers) for _ in range(self.settings.speech.workers)]
         return [
             self.flusher.run(), self.bus.run(), self.desk.run(), self.acd.run(), self.hub.run(self._hub_feed),
-            self._note_calls(), self._tick(), self.recordings.run(), *workers,
+            self._note_calls(), self._tick(), self._write_tickets(), self.recordings.run(), *workers,
             self.link.run(), self.heartbeat.run(), self.resync.run(),
         ]  # fmt: skip
 
@@ -165,7 +166,7 @@ class Controller:
         async with self.database.read() as conn:
             skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
-            self.known_calls: dict[str, datetime] = await open_calls(conn)
+            self.known_calls = await open_calls(conn)
         names = {user.extension: user.name for user in await self.users.all() if user.extension and user.active}
         self.names = names
         board = Board(zone=self.settings.time_zone)
@@ -203,6 +204,7 @@ class Controller:
             node=self.plan.node, trunk=self.plan.trunk.user, entries={dids.menu: "menu", dids.queue: "queue"},
             extensions=self.names, events=self.stream, clock=self.clock,
         )  # fmt: skip
+        self.board.on_fresh.append(lambda _ix, channel, at: self._fresh.put_nowait((channel, at)))
         self.heartbeat = Heartbeat(self.link, self.control, epoch=self.acd.epoch)
         default_queue = next(iter(self.settings.queues), "service")
         self.resync = Resync(self.link, self.control, self.board, default_queue=default_queue)
@@ -214,6 +216,15 @@ class Controller:
         await self.resync.now()
         self.stream.emit(SwitchLinkChanged(at=self.clock.now(), node=self.plan.node, up=True))
         self.link_up.set()
+
+    async def _write_tickets(self) -> None:
+        """The exact moment a caller began to wait goes onto their channel: it outlives us there."""
+        while True:
+            channel, at = await self._fresh.get()
+            try:
+                await self.control.set_variables(channel, {"AC_AT": str(int(at.timestamp() * 1000))})
+            except (LinkDown, ActionRefused) as error:  # the dialplan's own whole second stands
+                structlog.get_logger().info("ticket_not_written", reason=str(error))
 
     def _on_link_down(self, reason: str) -> None:
         self.link_up.clear()

@@ -139,6 +139,9 @@ class AmiLink:
                     raise rest from None
                 assert lost is not None
                 reason = str(lost.exceptions[0]) or type(lost.exceptions[0]).__name__
+            except asyncio.CancelledError:
+                self._drop("we end")
+                raise
             failures = 0 if self.up else failures + 1
             self._drop(reason)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)] * random.uniform(0.7, 1.3))  # noqa: S311

@@ -187,7 +187,8 @@ def seen_in_status(block: Block) -> ChannelSeen | None:
     """A channel of the answer to `Status`, with the channel variables that were asked for."""
     if first(block, "event") != "Status" or not first(block, "uniqueid"):
         return None
-    variables = dict(text.partition("=")[::2] for text in every(block, "variable"))
+    pairs = (text.partition("=")[::2] for text in every(block, "variable"))
+    variables = {name: "" if value == "(null)" else value for name, value in pairs}
     state = first(block, "channelstatedesc")
     return ChannelSeen(
         at=_moment(block), uniqueid=first(block, "uniqueid"), channel=first(block, "channel"),

@@ -5,6 +5,7 @@ Synchronous, for a thread. Its account may only read. Each finding says what was
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterable
@@ -37,14 +38,18 @@ def ask(
         listed = _list(manager, "CoreShowChannels", "CoreShowChannel")
         real = {item["Uniqueid"] for item in listed if item.get("Channel", "").startswith(f"PJSIP/{trunk}-")}
         findings.append(_compare("calls", set(believed_calls), real))
-        endpoints = {item.get("ObjectName", "") for item in _list(manager, "PJSIPShowEndpoints", "EndpointList")}
+        endpoints = {
+            item.get("Device", "").removeprefix("PJSIP/")
+            for item in _list(manager, "DeviceStateList", "DeviceStateChange")
+            if item.get("Device", "").startswith("PJSIP/")
+        }
         missing = sorted(set(agents) - endpoints)
         fix = f"no SIP account for {', '.join(missing)}: run `aftercall run` again" if missing else ""
         findings.append(Finding(not missing, f"{len(endpoints)} SIP accounts are configured", fix))
         return findings
     finally:
-        manager.logoff()
-        manager.close()
+        with contextlib.suppress(ManagerException, OSError, ValueError):
+            manager.close()  # logs off; the link may be gone before the answer is
 
 
 def _version(manager: Manager) -> Finding:

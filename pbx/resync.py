@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 
 import structlog
 
 from pbx.ami import ActionRefused, AmiLink, LinkDown
 from pbx.ami_events import ChannelSeen, device_in_list, seen_in_status
 from pbx.control import Control
-from pbx.switchboard import Switchboard
+from pbx.switchboard import KnownCall, Switchboard
 
 TICKET = (
     "AC_IX,AC_STAGE,AC_ENTRY,AC_QUEUE,AC_AT,AC_VISIT,AC_PRIO,AC_LANG,AC_LEVEL,AC_SKILLS,AC_PROBLEM,AC_NODE,AC_OFFER,"
@@ -32,7 +31,7 @@ class Resync:
         self._control = control
         self._board = board
         self._default_queue = default_queue
-        self.known: Mapping[str, datetime] = {}
+        self.known: Mapping[str, KnownCall] = {}
         self.reclaimed = 0
 
     async def now(self) -> int:

@@ -10,9 +10,11 @@ from sqlalchemy import Column, Float, Index, Integer, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.metadata import metadata
+from core.db.outbox import event_table
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, ivr, pbx, routing
+from pbx.switchboard import KnownCall
 
 interaction_table = Table(
     "interaction",
@@ -118,8 +120,15 @@ def _merged(key: str, changed: Values, before: Any) -> Values:
     return row
 
 
-async def open_calls(conn: AsyncConnection) -> dict[str, datetime]:
-    """Calls that arrived and have not ended, as far as the database knows: id → arrival."""
-    t = interaction_table.c
+async def open_calls(conn: AsyncConnection) -> dict[str, KnownCall]:
+    """Calls that arrived and have not ended, as far as the database knows."""
+    t, e = interaction_table.c, event_table.c
     rows = await conn.execute(select(t.id, t.arrived_at).where(t.ended_at.is_(None), t.arrived_at.is_not(None)))
-    return {row.id: row.arrived_at for row in rows}
+    arrived = {row.id: row.arrived_at for row in rows}
+    talks = select(e.interaction_id, e.at, e.body).where(
+        e.kind == pbx.CallConnected.kind, e.interaction_id.in_(list(arrived))
+    )
+    connected: dict[str, dict[str, datetime]] = {}
+    for row in await conn.execute(talks.order_by(e.at.desc())):
+        connected.setdefault(row.interaction_id, {})[row.body["leg_id"]] = row.at
+    return {key: KnownCall(at, connected.get(key, {})) for key, at in arrived.items()}

@@ -9,7 +9,7 @@ told to have ended exactly once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.clock import Clock
@@ -29,6 +29,15 @@ from pbx.ami_events import (
     Told,
 )  # fmt: skip
 from pbx.call import Call, Leg, apply, extension_of
+
+
+@dataclass(frozen=True)
+class KnownCall:
+    """A call as a process before us told it: when it arrived, and since when each leg (by id) talks to the caller."""
+
+    arrived_at: datetime
+    connected: Mapping[str, datetime] = field(default_factory=dict)
+
 
 UNREACHABLE_STATES = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 KEEP_ENDED = 500
@@ -154,10 +163,10 @@ class Switchboard:
     # --- lists
 
     def take_list(
-        self, channels: list[ChannelSeen], devices: list[DeviceChanged], *, known: Mapping[str, datetime]
+        self, channels: list[ChannelSeen], devices: list[DeviceChanged], *, known: Mapping[str, KnownCall]
     ) -> int:
-        """Makes what Asterisk lists our belief. `known`: calls that were told to have arrived (by a process before us)
-        and not to have ended. Returns how many repairs were needed."""
+        """Makes what Asterisk lists our belief. `known`: calls that a process before us told of and not the end of.
+        Returns how many repairs were needed."""
         before = sum(self.repairs.values())
         listed = {channel.uniqueid: channel for channel in channels}
         for device in devices:
@@ -166,18 +175,20 @@ class Switchboard:
             if seen.uniqueid in known and seen.uniqueid not in self._calls:
                 # Its arrival was told by the process before us; everything after is told anew, under the same keys.
                 self._calls[seen.uniqueid] = Call(
-                    seen.uniqueid, known[seen.uniqueid], seen.number, seen.name, seen.variables.get("AC_DNIS", ""),
+                    seen.uniqueid, known[seen.uniqueid].arrived_at, seen.number, seen.name, seen.variables.get("AC_DNIS", ""),
                     caller=Leg(seen.uniqueid), told=frozenset({"arrived", "answered"}),
                 )  # fmt: skip
+        joined = {leg_id: at for call in known.values() for leg_id, at in call.connected.items()}
+        joined |= {key: min(call.connected.values()) for key, call in known.items() if call.connected}
         for seen in channels:
-            self._list_one(seen)
+            self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
         for call in list(self._calls.values()):
             if not call.ended:
                 self._list_call(call, listed)
-        for interaction_id, arrived_at in known.items():
+        for interaction_id, before_us in known.items():
             if interaction_id not in listed and interaction_id not in self._calls:
                 self._repair(interaction_id, "call_ended", "the call ended while nobody of ours was there")
-                self._events.emit(_ended_unseen(interaction_id, self._clock.now(), arrived_at))
+                self._events.emit(_ended_unseen(interaction_id, self._clock.now(), before_us.arrived_at))
         return sum(self.repairs.values()) - before
 
     def _list_one(self, seen: ChannelSeen) -> None:

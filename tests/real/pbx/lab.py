@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -97,15 +96,14 @@ class SwitchParts:
 async def asterisk(home: Path, **settings: object) -> AsyncIterator[WorldPlan]:
     """A running Asterisk with a plan of its own; ended afterwards."""
     chosen = Settings(**settings)  # type: ignore[arg-type]
-    claims = Claims() if not hasattr(Claims, "open") else Claims.open(home)  # type: ignore[attr-defined]
-    plan = make_plan(home, chosen, Options(), bundle.ensure("asterisk"), claims, instance="lab")
+    plan = make_plan(home, chosen, Options(), bundle.ensure("asterisk"), Claims(), instance="lab")
     for folder in plan.folders.all():
         folder.mkdir(parents=True, exist_ok=True)
     render(plan, chosen)
     spec = switch.spec(plan, ())
     with spec.log.open("wb") as log:
-        process = subprocess.Popen(
-            spec.command, stdout=log, stderr=log, env={**os.environ, **spec.environment}, cwd=spec.folder
+        process = await asyncio.create_subprocess_exec(
+            *spec.command, stdout=log, stderr=log, env={**os.environ, **spec.environment}, cwd=spec.folder
         )
     try:
         await switch.fully_booted(plan)
@@ -113,10 +111,11 @@ async def asterisk(home: Path, **settings: object) -> AsyncIterator[WorldPlan]:
     finally:
         process.terminate()
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(5):
+                await process.wait()
+        except TimeoutError:
             process.kill()
-            process.wait()
+            await process.wait()
 
 
 async def phone(plan: WorldPlan, number: int) -> Softphone:
