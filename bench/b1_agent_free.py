@@ -114,8 +114,9 @@ async def bare_loop(ami: BareAmi, extensions: list[str]) -> None:
         while free and waiting:
             extension, caller, number = free.pop(0), waiting.pop(0), number + 1
             ami.send(
-                f"Action: Originate\r\nChannel: PJSIP/{extension}\r\nContext: bench-bridge\r\nExten: s\r\nPriority: 1\r\n"
-                f"Async: true\r\nTimeout: 15000\r\nChannelId: bench-{extension}-{number}\r\nVariable: BENCH_CALLER={caller}\r\n\r\n"
+                f"Action: Originate\r\nChannel: PJSIP/{extension}\r\nContext: bench-bridge\r\nExten: s\r\n"
+                f"Priority: 1\r\nAsync: true\r\nTimeout: 15000\r\nChannelId: bench-{extension}-{number}\r\n"
+                f"Variable: BENCH_CALLER={caller}\r\n\r\n"
             )
 
 
