@@ -20,6 +20,8 @@ from app.demo.story import Story, lines
 from app.demo.words import word_error_rate
 from app.world.outside import OutsideWorld
 from core.prompts.library import PromptLibrary
+from recordings.model_install import InstallFailed, install
+from recordings.models import SpeechModel, resolve
 
 
 def run(*, as_json: bool = False, stay: bool | None = None) -> int:
@@ -28,6 +30,7 @@ def run(*, as_json: bool = False, stay: bool | None = None) -> int:
     stay = sys.stdin.isatty() and sys.stdout.isatty() and not as_json if stay is None else stay
     home = Path(tempfile.mkdtemp(prefix="aftercall-demo-"))
     try:
+        _ensure_model(console)
         asyncio.run(_demo(home, console, as_json=as_json, stay=stay))
     except KeyboardInterrupt:
         console.print("stopped")
@@ -36,6 +39,17 @@ def run(*, as_json: bool = False, stay: bool | None = None) -> int:
         return 1
     shutil.rmtree(home, ignore_errors=True)
     return 0
+
+
+def _ensure_model(console: Console) -> None:
+    """The English speech model, fetched once. Without one the call is told all the same, and why it is not transcribed."""
+    if isinstance(resolve("en"), SpeechModel):
+        return
+    console.print("  fetching the English speech model (once)")
+    try:
+        console.print(f"  speech model: {install('en').name}")
+    except InstallFailed as error:
+        console.print(f"  [yellow]{error}[/yellow]")
 
 
 def _words(error: BaseException) -> str:

@@ -39,7 +39,7 @@ def _desk(adapter: HttpShopAdapter) -> tuple[OrderDesk, EventList]:
 
 async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - a state to be reached, told by no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 

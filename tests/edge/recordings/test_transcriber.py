@@ -40,7 +40,7 @@ def resolver(_: str) -> SpeechModel:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in another process
+        while not holds():
             await asyncio.sleep(0.01)
 
 

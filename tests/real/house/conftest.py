@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.world.outside import OutsideWorld
+from recordings.models import SpeechModel
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[OutsideWorld]:
+async def world(tmp_path: Path, english_model: SpeechModel) -> AsyncIterator[OutsideWorld]:
     async with OutsideWorld(tmp_path / "home") as it:
         yield it
 

@@ -149,7 +149,7 @@ class Room:
 
     async def until(self, holds: Callable[[], object], timeout_s: float = 5.0) -> None:
         async with asyncio.timeout(timeout_s):
-            while not holds():  # noqa: ASYNC110 - the room has no event for each of its steps
+            while not holds():
                 await asyncio.sleep(0.005)
 
     def kinds(self) -> list[str]:
