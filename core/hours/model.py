@@ -172,7 +172,9 @@ def _jumps(zone: ZoneInfo, day: date) -> Iterator[datetime]:
             first = middle
         else:
             last = middle
-    yield datetime.fromtimestamp(last, UTC)
+    jump = datetime.fromtimestamp(last, UTC)
+    if jump.astimezone(zone).date() == day:  # the stretch looked through reaches into the next day, whose jump it is
+        yield jump
 
 
 def _offset(at: datetime, zone: ZoneInfo) -> timedelta | None:

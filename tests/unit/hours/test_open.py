@@ -187,3 +187,10 @@ def test_what_is_not_a_span_is_refused(text: str) -> None:
 def test_an_unknown_country_is_refused() -> None:
     with pytest.raises(BadInput, match="'XX'"):
         public_days("XX", [2026])
+
+
+def test_a_clock_change_tomorrow_does_not_hide_an_opening_before_it() -> None:
+    closed, sunday = (), (Span(0, 181),)
+    calendar = Calendar(ZoneInfo("Europe/Berlin"), (closed,) * 6 + (sunday,))
+    answer = is_open(calendar, datetime(2026, 3, 28, 12, 0, tzinfo=UTC))
+    assert answer == Closed(datetime(2026, 3, 28, 23, 0, tzinfo=UTC))
