@@ -2,7 +2,7 @@
 
 Does not know menus: `handler(session)` does. Invariants: every step has a deadline; a caller who hangs up is a value
 (`HungUp`), not a surprise; a peer that says nothing, too much, or something else costs one socket for two seconds; when
-the handler returns or raises, the dialplan goes on (it checks AC_DONE itself).
+the handler returns or raises, the dialplan goes on (it checks AC_DONE itself); when the server ends, so does every session.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ class AgiSession:
         reply = await self._step("STREAM", "FILE", name, escape_digits, str(offset), deadline_s=LONGEST_PROMPT_S)
         if not isinstance(reply, Reply):
             return reply
+        if reply.result == "-1" and reply.endpos == 0 and not self.hung_up:
+            return Failed(200, f"there is no sound {name}")  # a caller who went at this very moment is told next
         if reply.result == "-1":
-            return self._gone() if self.hung_up or not reply.endpos else Failed(200, "the channel would not play")
-        if reply.result == "0" and reply.endpos == 0 and offset == 0:
-            return Failed(200, f"there is no sound {name}")
+            return self._gone()
         return Played(_key(reply.result), reply.endpos)
 
     async def wait_for_digit(self, timeout_s: float) -> Digit | NoDigit | HungUp | Failed:
@@ -125,8 +125,15 @@ class AgiSession:
     async def execute(
         self, application: str, arguments: str = "", *, deadline_s: float = STEP_S
     ) -> Done | HungUp | Failed:
-        """A dialplan application, by name."""
-        return self._done(await self._step("EXEC", application, arguments, deadline_s=deadline_s))
+        """A dialplan application, by name. Failed when there is no such application."""
+        reply = await self._step("EXEC", application, arguments, deadline_s=deadline_s)
+        if isinstance(reply, Reply) and reply.result == "-2":
+            return Failed(200, f"there is no application {application}")
+        return self._done(reply)
+
+    async def verbose(self, text: str, level: int = 1) -> Done | HungUp | Failed:
+        """A line for Asterisk's console."""
+        return self._done(await self._step("VERBOSE", text, str(level)))
 
     def _done(self, reply: Reply | HungUp | Failed) -> Done | HungUp | Failed:
         if not isinstance(reply, Reply):
@@ -186,8 +193,13 @@ class AgiServer:
         self._address = (host, port)
         self._server: asyncio.Server | None = None
         self.port = port
-        self.sessions = 0
         self.refused = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def sessions(self) -> int:
+        """How many connections are open."""
+        return len(self._tasks)
 
     async def __aenter__(self) -> AgiServer:
         self._server = await asyncio.start_server(self._serve, *self._address, limit=LINE_BOUND, backlog=512)
@@ -198,9 +210,15 @@ class AgiServer:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.sessions += 1
+        task = asyncio.current_task()
+        assert task is not None  # the server makes one for each connection
+        self._tasks.add(task)
         try:
             if self.sessions > MAX_SESSIONS:
                 self.refused += 1
@@ -216,7 +234,7 @@ class AgiServer:
                 except Exception:
                     structlog.get_logger().exception("agi_handler_failed")
         finally:
-            self.sessions -= 1
+            self._tasks.discard(task)
             writer.close()
 
     async def _greeting(self, reader: asyncio.StreamReader) -> dict[str, str] | None:

@@ -4,7 +4,8 @@ Does not interpret events. panoramisk is used for what an action looks like (`am
 it sends actions again after a lost link, loses characters split across reads, and dies of a callback's exception.
 Invariants: an action is sent at most once, ever; events reach `on_event` in Asterisk's order, from one task; whoever
 comes late finds no events (AMI has no replay), so every new link begins with `on_up`, in which the switchboard lists
-what is there; the reader only frames and appends, so nothing lies unread while somebody works.
+what is there; a list is handed over in its place among the events, so that what happened before and after it is told
+apart; the reader only frames and appends, so nothing lies unread while somebody works.
 """
 
 from __future__ import annotations
@@ -12,20 +13,29 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import structlog
 
 from core.errors import Unavailable
-from pbx.ami_events import AmiEvent, Booted, read
-from pbx.ami_wire import Block, Framer, encode, first
+from pbx import ami_actions
+from pbx.ami_actions import Headers
+from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal
+from pbx.ami_wire import Block, Framer, encode
 
 PING_S, DEAD_S = 2.0, 5.0
 ACTION_S = 3.0
 EVENTS_BOUND = 200_000
+BOOT_S = 30.0
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 READ_SIZE = 1 << 16
+RESTART_S = 1.5  # Asterisk tells its uptime in whole seconds
+_LOST = (OSError, TimeoutError, EOFError)
+
+
+Result = TypeVar("Result")
 
 
 class ActionRefused(Exception):
@@ -45,9 +55,11 @@ class LinkDown(Unavailable):
 
 @dataclass
 class _Pending:
-    answer: asyncio.Future[list[Block]]
+    answer: asyncio.Future[None]
     is_list: bool
+    take: Callable[[list[Block]], object] | None = None
     blocks: list[Block] = field(default_factory=list)
+    result: object = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +85,14 @@ class AmiLink:
         self._on_event, self._on_up, self._on_down = on_event, on_up, on_down
         self._writer: asyncio.StreamWriter | None = None
         self._pending: dict[str, _Pending] = {}
-        self._events: deque[AmiEvent] = deque()
+        self._events: deque[AmiEvent | _Pending] = deque()
         self._news = asyncio.Event()
         self._booted = asyncio.Event()
-        self._heard_at = 0.0
+        self._open = False
         self._number = 0
+        self._switch_began: float | None = None
         self.up = False
+        self.restarted = False  # whether this link is to another run of Asterisk than the one before
         self.reconnects = 0
         self.handled = 0
         self.flooded = 0
@@ -86,40 +100,49 @@ class AmiLink:
     # --- actions
 
     async def send(
-        self, name: str, headers: Mapping[str, str | Sequence[str]] | None = None, *,
-        deadline_s: float = ACTION_S, action_id: str = "",
-    ) -> Block:  # fmt: skip
+        self, name: str, headers: Headers | None = None, *, deadline_s: float = ACTION_S, action_id: str = ""
+    ) -> Block:
         """One action and its response. Raises ActionRefused, LinkDown (also at the deadline), UnsafeValue."""
-        return (await self._ask(name, headers or {}, deadline_s, action_id, is_list=False))[0]
+        if not self._open:
+            raise LinkDown("no link")
+        return (await self._ask(name, headers or {}, deadline_s, action_id)).blocks[0]
 
     async def ask_list(
-        self, name: str, headers: Mapping[str, str | Sequence[str]] | None = None, *, deadline_s: float = ACTION_S
-    ) -> list[Block]:
-        """An action that answers with a list; its items. Raises as `send`."""
-        blocks = await self._ask(name, headers or {}, deadline_s, "", is_list=True)
-        return [block for block in blocks if "event" in block and not first(block, "eventlist")]
+        self, name: str, headers: Headers | None = None, *,
+        take: Callable[[list[Block]], Result], deadline_s: float = ACTION_S,
+    ) -> Result:  # fmt: skip
+        """An action that answers with a list. `take(items)` is called in the list's place among the events: all events
+        before it have been handed on, none after it. Returns what it returns; raises what it raises, and as `send`."""
+        if not self._open:
+            raise LinkDown("no link")
+        pending = await self._ask(name, headers or {}, deadline_s, is_list=True, take=take)
+        return cast(Result, pending.result)
 
     async def _ask(
-        self, name: str, headers: Mapping[str, str | Sequence[str]], deadline_s: float, action_id: str, *, is_list: bool
-    ) -> list[Block]:
+        self, name: str, headers: Headers, deadline_s: float, action_id: str = "", *,
+        is_list: bool = False, take: Callable[[list[Block]], object] | None = None,
+    ) -> _Pending:  # fmt: skip
         self._number += 1
         action_id = action_id or f"ac-{self._number}"
         data = encode(action_id, name, headers)
         if self._writer is None:
             raise LinkDown("no link")
-        pending = _Pending(asyncio.get_running_loop().create_future(), is_list)
+        if action_id in self._pending:
+            raise ValueError(f"action {action_id} is under way")
+        pending = _Pending(asyncio.get_running_loop().create_future(), is_list, take)
         self._pending[action_id] = pending
         try:
             self._writer.write(data)
             async with asyncio.timeout(deadline_s):
-                blocks = await pending.answer
+                await pending.answer
         except TimeoutError as error:
             raise LinkDown(f"no answer to {name} within {deadline_s:g} s") from error
         finally:
             self._pending.pop(action_id, None)
-        if first(blocks[0], "response") == "Error":
-            raise ActionRefused(name, first(blocks[0], "message"))
-        return blocks
+        reason = refusal(pending.blocks[0])
+        if reason is not None:
+            raise ActionRefused(name, reason)
+        return pending
 
     # --- life
 
@@ -131,10 +154,10 @@ class AmiLink:
             try:
                 await self._one_link()
                 reason = "closed by the switch"
-            except (OSError, TimeoutError, EOFError, LinkDown, ActionRefused) as error:
+            except (*_LOST, LinkDown, ActionRefused) as error:
                 reason = str(error) or type(error).__name__
             except ExceptionGroup as group:
-                lost, rest = group.split((OSError, TimeoutError, EOFError, LinkDown, ActionRefused))
+                lost, rest = group.split((*_LOST, LinkDown, ActionRefused))
                 if rest is not None:
                     raise rest from None
                 assert lost is not None
@@ -148,61 +171,67 @@ class AmiLink:
             self.reconnects += 1
 
     async def _one_link(self) -> None:
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(DEAD_S):
             reader, self._writer = await asyncio.open_connection(self._address.host, self._address.port)
-            await reader.readline()  # the banner
-        self._heard_at = loop.time()
+            await _skip_banner(reader)
         self._events.clear()
         self._booted.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(reader))
-            login = {"Username": self._address.user, "Secret": self._address.secret}
-            await self._ask("Login", login, DEAD_S, "", is_list=False)
-            async with asyncio.timeout(30):
+            await self._ask(*ami_actions.login(self._address.user, self._address.secret), DEAD_S)
+            async with asyncio.timeout(BOOT_S):
                 await self._booted.wait()
+            self._open = True
             group.create_task(self._ping())
+            group.create_task(self._hand_on())
             await self._on_up()
             self.up = True
-            group.create_task(self._hand_on())
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        loop = asyncio.get_running_loop()
         framer = Framer()
         while True:
             data = await reader.read(READ_SIZE)
             if not data:
                 raise EOFError("closed by the switch")
-            self._heard_at = loop.time()
             for block in framer.feed(data):
                 self._sort(block)
 
     def _sort(self, block: Block) -> None:
-        pending = self._pending.get(first(block, "actionid"))
-        if pending is not None and ("response" in block or pending.is_list):
+        pending = self._pending.get(answers(block))
+        if pending is not None and (is_response(block) or pending.is_list):
             self._collect(pending, block)
-            if not ("event" in block and first(block, "event") == "OriginateResponse"):
-                return
+            return
         event = read(block)
         if event is None:
             return
         if isinstance(event, Booted):
-            self._booted.set()
-            return
+            self._note_boot(event)
+        else:
+            self._line_up(event)
+
+    def _line_up(self, item: AmiEvent | _Pending) -> None:
         if len(self._events) >= EVENTS_BOUND:
             # Better a fresh list of what is there than memory without end.
             self.flooded += 1
             raise LinkDown("more events than can be handled")
-        self._events.append(event)
+        self._events.append(item)
         self._news.set()
 
-    @staticmethod
-    def _collect(pending: _Pending, block: Block) -> None:
+    def _note_boot(self, event: Booted) -> None:
+        began = asyncio.get_running_loop().time() - event.uptime_s
+        self.restarted = self._switch_began is not None and began > self._switch_began + RESTART_S
+        self._switch_began = began
+        self._booted.set()
+
+    def _collect(self, pending: _Pending, block: Block) -> None:
         pending.blocks.append(block)
-        refused = first(block, "response") == "Error"
-        complete = first(block, "eventlist").lower() == "complete" or first(block, "event").endswith("Complete")
-        if (not pending.is_list or refused or complete) and not pending.answer.done():
-            pending.answer.set_result(pending.blocks)
+        if pending.answer.done():
+            return
+        if pending.is_list and refusal(block) is None:
+            if ends_list(block):
+                self._line_up(pending)
+        else:
+            pending.answer.set_result(None)
 
     async def _hand_on(self) -> None:
         """The one consumer: events in order, giving way to the loop between bursts."""
@@ -211,27 +240,43 @@ class AmiLink:
             self._news.clear()
             burst = 0
             while self._events:
-                event = self._events.popleft()
-                self.handled += 1
-                try:
-                    self._on_event(event)
-                except Exception:  # one event that we cannot bear must not cost the link; resync mends what it meant
-                    structlog.get_logger().exception("ami_event_failed", event_kind=type(event).__name__)
+                item = self._events.popleft()
+                if isinstance(item, _Pending):
+                    self._hand_over(item)
+                else:
+                    self._hand_event(item)
                 burst += 1
                 if burst % 50 == 0:
                     await asyncio.sleep(0)
 
+    def _hand_event(self, event: AmiEvent) -> None:
+        self.handled += 1
+        try:
+            self._on_event(event)
+        except Exception:  # one event that we cannot bear must not cost the link; resync mends what it meant
+            structlog.get_logger().exception("ami_event_failed", event_kind=type(event).__name__)
+
+    @staticmethod
+    def _hand_over(pending: _Pending) -> None:
+        if pending.answer.done():  # whoever asked has given up
+            return
+        try:
+            if pending.take is not None:
+                pending.result = pending.take([block for block in pending.blocks if is_item(block)])
+            pending.answer.set_result(None)
+        except Exception as error:
+            pending.answer.set_exception(error)
+
     async def _ping(self) -> None:
-        loop = asyncio.get_running_loop()
+        """Silent for DEAD_S, whatever was sent to it: dead."""
         while True:
             await asyncio.sleep(PING_S)
-            await self.send("Ping", deadline_s=DEAD_S)
-            if loop.time() - self._heard_at > DEAD_S:
-                raise LinkDown("silent")
+            await self.send(*ami_actions.ping(), deadline_s=DEAD_S - PING_S)
 
     def _drop(self, reason: str) -> None:
+        self._open = False
         if self._writer is not None:
-            self._writer.close()
+            self._writer.transport.abort()  # whatever was not sent yet is not to be sent at all
             self._writer = None
         for pending in self._pending.values():
             if not pending.answer.done():
@@ -240,3 +285,11 @@ class AmiLink:
         if was_up:
             structlog.get_logger().warning("ami_link_down", reason=reason)
             self._on_down(reason)
+
+
+async def _skip_banner(reader: asyncio.StreamReader) -> None:
+    try:
+        if not await reader.readline():
+            raise EOFError("closed by the switch")
+    except ValueError as error:
+        raise LinkDown("what answers is no Asterisk Manager") from error

@@ -1,12 +1,14 @@
-"""AMI events as typed values: the one place where Asterisk's header names are known.
+"""AMI events and answers as typed values: the one place where Asterisk's header names are known.
 
 Decides which events matter to us and what they say. Does not decide what they mean for a call (`call.py` does).
-An event that lacks what identifies it is no event: `read` returns None.
+Invariants: an event that lacks what identifies it is no event, `read` returns None and never raises; a caller's number
+and name are strangers' text and leave this file cleaned (digits and `+*#`; no control or direction-changing characters).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -93,7 +95,9 @@ class Told(AmiEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Booted(AmiEvent):
-    """Asterisk has loaded everything."""
+    """Asterisk has loaded everything; it has been up for `uptime_s`."""
+
+    uptime_s: float = 0.0
 
 
 def _moment(block: Block) -> datetime:
@@ -105,13 +109,26 @@ def _moment(block: Block) -> datetime:
 def _new_channel(b: Block) -> AmiEvent:
     return ChannelSeen(
         at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), linkedid=first(b, "linkedid"),
-        number=_known(first(b, "calleridnum")), name=_known(first(b, "calleridname")), dialled=first(b, "exten"),
+        number=clean_number(first(b, "calleridnum")), name=clean_name(first(b, "calleridname")), dialled=first(b, "exten"),
         context=first(b, "context"), up=first(b, "channelstatedesc") == "Up",
     )  # fmt: skip
 
 
-def _known(text: str) -> str:
-    return "" if text == "<unknown>" else text
+NO_NUMBER = "<unknown>"
+LONGEST_NUMBER, LONGEST_NAME = 40, 120
+
+
+def clean_number(text: str) -> str:
+    """What can be dialled of a number that a stranger sent; "" for anonymous callers. As the dialplan filters it."""
+    return re.sub(r"[^0-9+*#]", "", text[:LONGEST_NUMBER])
+
+
+def clean_name(text: str) -> str:
+    """A stranger's name as one line of visible characters: no controls, no turns of writing direction, not endless."""
+    if text == NO_NUMBER:
+        return ""
+    seen = "".join(mark if unicodedata.category(mark)[0] != "C" else " " for mark in text)
+    return " ".join(seen.split())[:LONGEST_NAME]
 
 
 def _new_state(b: Block) -> AmiEvent:
@@ -165,7 +182,7 @@ _READERS: dict[str, Callable[[Block], AmiEvent | None]] = {
     "DeviceStateChange": _device,
     "OriginateResponse": _originate,
     "UserEvent": _told,
-    "FullyBooted": lambda b: Booted(at=_moment(b)),
+    "FullyBooted": lambda b: Booted(at=_moment(b), uptime_s=float(first(b, "uptime") or 0)),
 }
 
 
@@ -176,7 +193,7 @@ def read(block: Block) -> AmiEvent | None:
         return None
     try:
         event = reader(block)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # numbers that are none, or no moment
         return None
     if event is None or getattr(event, "uniqueid", "-") == "":
         return None
@@ -187,13 +204,14 @@ def seen_in_status(block: Block) -> ChannelSeen | None:
     """A channel of the answer to `Status`, with the channel variables that were asked for."""
     if first(block, "event") != "Status" or not first(block, "uniqueid"):
         return None
+    moment = datetime.now(UTC)  # a list's items carry no time of their own
     pairs = (text.partition("=")[::2] for text in every(block, "variable"))
     variables = {name: "" if value == "(null)" else value for name, value in pairs}
     state = first(block, "channelstatedesc")
     return ChannelSeen(
-        at=_moment(block), uniqueid=first(block, "uniqueid"), channel=first(block, "channel"),
-        linkedid=first(block, "linkedid"), number=_known(first(block, "calleridnum")),
-        name=_known(first(block, "calleridname")), dialled=first(block, "exten"), context=first(block, "context"),
+        at=moment, uniqueid=first(block, "uniqueid"), channel=first(block, "channel"),
+        linkedid=first(block, "linkedid"), number=clean_number(first(block, "calleridnum")),
+        name=clean_name(first(block, "calleridname")), dialled=first(block, "exten"), context=first(block, "context"),
         up=state == "Up", ringing=state == "Ringing", bridge_id=first(block, "bridgeid"), variables=variables,
     )  # fmt: skip
 
@@ -202,3 +220,34 @@ def device_in_list(block: Block) -> DeviceChanged | None:
     """A device of the answer to `DeviceStateList`."""
     event = _device(block) if first(block, "event") == "DeviceStateChange" else None
     return event if isinstance(event, DeviceChanged) else None
+
+
+# --- answers
+
+
+def answers(block: Block) -> str:
+    """The id of the action that this block answers; "" for none."""
+    return first(block, "actionid")
+
+
+def is_response(block: Block) -> bool:
+    return "response" in block and "event" not in block
+
+
+def refusal(block: Block) -> str | None:
+    """Why an action was refused, in Asterisk's words; None when it was not."""
+    return first(block, "message") or "refused" if first(block, "response") == "Error" else None
+
+
+def is_item(block: Block) -> bool:
+    """One item of a list that was asked for."""
+    return "event" in block and not first(block, "eventlist")
+
+
+def ends_list(block: Block) -> bool:
+    return first(block, "eventlist").lower() == "complete" or first(block, "event").endswith("Complete")
+
+
+def value_in(block: Block) -> str:
+    """The value that `Getvar` answers with."""
+    return first(block, "value")

@@ -2,8 +2,9 @@
 
 Pure. Decides from literal tables which AMI event adds which fact (`_MERGE`) and which domain event each fact deserves
 (`_news`). Does not know Asterisk's lists, clocks or other calls.
-Invariants: facts only grow, each is set once, so that events doubled, out of order or told again by a list end in the
-same call; each domain event is told once (`told`); an event that says nothing new is `Ignored`, never an exception.
+Invariants: facts only grow, and of two moments for the same fact the earlier stands, so that events doubled, out of order
+or told again by a list end in the same call; each domain event is told once (`told`); an event that says nothing new is
+`Ignored`, never an exception.
 """
 
 from __future__ import annotations
@@ -29,12 +30,41 @@ from pbx.ami_events import (
 UNREACHABLE = 20
 
 
+Span = tuple[datetime, datetime | None]
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A channel's times in one bridge: the moments it entered and left, sorted."""
+
+    bridge_id: str
+    entered: tuple[datetime, ...] = ()
+    left: tuple[datetime, ...] = ()
+
+    @property
+    def here(self) -> bool:
+        """In the bridge now, as far as is known."""
+        return bool(self.entered) and (not self.left or self.entered[-1] > self.left[-1])
+
+    @property
+    def last_left(self) -> datetime | None:
+        return self.left[-1] if self.left and not self.here else None
+
+    def spans(self) -> list[Span]:
+        """From entering to leaving (None = still there)."""
+        spans: list[Span] = []
+        over: datetime | None = None
+        for entered in self.entered:
+            if spans and (over is None or entered < over):
+                continue  # told twice, or the leaving in between was lost
+            over = next((left for left in self.left if left >= entered), None)
+            spans.append((entered, over))
+        return spans
+
+
 @dataclass(frozen=True)
 class Leg:
-    """A channel with a part to play: the caller's (`offer_id` ""), or an agent's of one offer.
-
-    `stays`: (bridge id, entered, left or None), by bridge.
-    """
+    """A channel with a part to play: the caller's (`offer_id` ""), or an agent's of one offer."""
 
     leg_id: str
     offer_id: str = ""
@@ -45,10 +75,10 @@ class Leg:
     ended_at: datetime | None = None
     cause: int | None = None
     failed: bool = False
-    stays: tuple[tuple[str, datetime | None, datetime | None], ...] = ()
+    stays: tuple[Stay, ...] = ()
 
-    def stay(self, bridge_id: str) -> tuple[datetime | None, datetime | None] | None:
-        return next(((entered, left) for bridge, entered, left in self.stays if bridge == bridge_id), None)
+    def stay(self, bridge_id: str) -> Stay | None:
+        return next((stay for stay in self.stays if stay.bridge_id == bridge_id), None)
 
 
 @dataclass(frozen=True)
@@ -120,7 +150,14 @@ def apply(call: Call, event: AmiEvent) -> tuple[Call, list[DomainEvent] | Ignore
     if after == call:
         return call, Ignored("nothing new")
     news = [(key, told) for key, told in _news(after, event.at) if key not in call.told]
-    return replace(after, told=call.told | {key for key, _ in news}), [told for _, told in news]
+    return replace(after, told=call.told | {key for key, _ in news}), [
+        replace(told, at=_ms(told.at)) for _, told in news
+    ]
+
+
+def _ms(moment: datetime) -> datetime:
+    """Events are told in milliseconds; the facts keep the microseconds in which two channels leave a bridge."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 # --- facts
@@ -176,7 +213,8 @@ def _leg_seen(leg: Leg, event: AmiEvent) -> Leg:
         leg = replace(leg, ringing_at=event.at)
     if event.up and leg.answered_at is None:
         leg = replace(leg, answered_at=event.at)
-    if event.bridge_id:
+    stay = leg.stay(event.bridge_id)
+    if event.bridge_id and (stay is None or not stay.here):
         leg = _stayed(leg, event.bridge_id, entered=event.at)
     return leg
 
@@ -184,17 +222,23 @@ def _leg_seen(leg: Leg, event: AmiEvent) -> Leg:
 def _state(leg: Leg, event: AmiEvent) -> Leg:
     assert isinstance(event, ChannelState)
     leg = _known(leg, event.channel)
-    if event.state == "Ringing" and leg.ringing_at is None:
-        return replace(leg, ringing_at=event.at)
-    if event.state == "Up" and leg.answered_at is None:
-        return replace(leg, answered_at=event.at)
+    if event.state == "Ringing":
+        return replace(leg, ringing_at=_earlier(leg.ringing_at, event.at))
+    if event.state == "Up":
+        return replace(leg, answered_at=_earlier(leg.answered_at, event.at))
     return leg
+
+
+def _earlier(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None else min(known, at)
 
 
 def _gone(leg: Leg, event: AmiEvent) -> Leg:
     assert isinstance(event, ChannelGone)
     leg = _known(leg, event.channel)
-    return leg if leg.ended_at is not None else replace(leg, ended_at=event.at, cause=event.cause)
+    if leg.ended_at is not None and leg.ended_at <= event.at:
+        return leg
+    return replace(leg, ended_at=event.at, cause=event.cause)
 
 
 def _entered(leg: Leg, event: AmiEvent) -> Leg:
@@ -208,10 +252,14 @@ def _left(leg: Leg, event: AmiEvent) -> Leg:
 
 
 def _stayed(leg: Leg, bridge_id: str, *, entered: datetime | None = None, left: datetime | None = None) -> Leg:
-    before = leg.stay(bridge_id) or (None, None)
-    after = (bridge_id, before[0] or entered, before[1] or left)
-    others = tuple(stay for stay in leg.stays if stay[0] != bridge_id)
-    return replace(leg, stays=tuple(sorted([*others, after], key=lambda stay: stay[0])))
+    before = leg.stay(bridge_id) or Stay(bridge_id)
+    after = Stay(bridge_id, _with(before.entered, entered), _with(before.left, left))
+    others = [stay for stay in leg.stays if stay.bridge_id != bridge_id]
+    return replace(leg, stays=tuple(sorted([*others, after], key=lambda stay: stay.bridge_id)))
+
+
+def _with(moments: tuple[datetime, ...], moment: datetime | None) -> tuple[datetime, ...]:
+    return moments if moment is None else tuple(sorted({*moments, moment}))
 
 
 def _held(call: Call, event: AmiEvent) -> Call:
@@ -275,24 +323,24 @@ _MERGE: Mapping[type[AmiEvent], Callable[[Call, AmiEvent], Call]] = {
 
 def _together(caller: Leg, leg: Leg, *, now_only: bool = False) -> str:
     """The bridge in which both have stood (`now_only`: stand now); ""."""
-    for bridge, entered, left in leg.stays:
-        mine = caller.stay(bridge)
-        if mine is None or entered is None or mine[0] is None:
+    for stay in leg.stays:
+        mine = caller.stay(stay.bridge_id)
+        if mine is None or not stay.entered or not mine.entered:
             continue
-        if not now_only or (left is None and mine[1] is None and leg.ended_at is None and caller.ended_at is None):
-            return bridge
+        if not now_only or (stay.here and mine.here and leg.ended_at is None and caller.ended_at is None):
+            return stay.bridge_id
     return ""
 
 
 def _talked_s(caller: Leg, leg: Leg) -> float:
     total = 0.0
-    for bridge, entered, left in leg.stays:
-        mine = caller.stay(bridge)
-        if mine is None or entered is None or mine[0] is None:
-            continue
-        ends = [moment for moment in (left, mine[1], leg.ended_at, caller.ended_at) if moment is not None]
-        if ends:
-            total += max(0.0, (min(ends) - max(entered, mine[0])).total_seconds())
+    for stay in leg.stays:
+        mine = caller.stay(stay.bridge_id)
+        for began, ended in stay.spans():
+            for my_began, my_ended in mine.spans() if mine is not None else ():
+                ends = [moment for moment in (ended, my_ended, leg.ended_at, caller.ended_at) if moment is not None]
+                if ends:
+                    total += max(0.0, (min(ends) - max(began, my_began)).total_seconds())
     return total
 
 
@@ -304,8 +352,8 @@ def _end_reason(call: Call) -> str:
         bridge = _together(call.caller, leg)
         if not bridge:
             continue
-        theirs, mine = (leg.stay(bridge) or (None, None))[1], (call.caller.stay(bridge) or (None, None))[1]
-        if theirs is not None and (mine is None or theirs < mine):
+        theirs, mine = ((who.stay(bridge) or Stay(bridge)).last_left for who in (leg, call.caller))
+        if theirs is not None and (mine is None or theirs <= mine):
             return "agent_hangup"
     return "caller_hangup" if call.caller.cause in (None, 16, 127) else "system"
 
@@ -349,7 +397,7 @@ def _leg_news(call: Call, leg: Leg, at: datetime) -> list[tuple[str, DomainEvent
         news.append((f"answered:{leg.leg_id}", facts.LegAnswered(at=leg.answered_at, **ids)))
     bridge = _together(call.caller, leg)
     if bridge:
-        entered = max(m for m in ((leg.stay(bridge) or (at,))[0], (call.caller.stay(bridge) or (at,))[0]) if m)
+        entered = max((who.stay(bridge) or Stay(bridge, (at,))).entered[0] for who in (leg, call.caller))
         news.append((f"connected:{leg.leg_id}", facts.CallConnected(at=entered, bridge_id=bridge, **ids)))
     # A failed Originate with a channel is told by that channel's own end, which knows the cause.
     if leg.ended_at is not None or (leg.failed and not leg.channel):

@@ -6,11 +6,16 @@ once and has a deadline; whether it worked in the end is told by facts, not by i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
-from pbx.ami import AmiLink
+from pbx import ami_actions
+from pbx.ami import ActionRefused, AmiLink
+from pbx.ami_events import value_in
 
 RING_CONTEXT = "ac-bridge"
+KEEP_MADE = 5000
+CANCEL_AGAIN_S = (0.0, 0.05, 0.25)
 
 
 class Control:
@@ -18,6 +23,7 @@ class Control:
 
     def __init__(self, link: AmiLink) -> None:
         self._link = link
+        self._made: dict[str, None] = {}
 
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
@@ -28,58 +34,46 @@ class Control:
         The caller hears music until then. Returns the leg's id `{interaction}-{offer}`; facts of the leg carry it.
         """
         leg_id = f"{interaction_id}-{offer_id}"
-        variables = [
-            f"AC_CALLER={caller_channel}",
-            f"AC_IX={interaction_id}",
-            f"AC_OFFER={offer_id}",
-            f"AC_EPOCH={epoch}",
-        ]
+        self._made[leg_id] = None
+        while len(self._made) > KEEP_MADE:
+            del self._made[next(iter(self._made))]
+        variables = {"AC_CALLER": caller_channel, "AC_IX": interaction_id, "AC_OFFER": offer_id, "AC_EPOCH": str(epoch)}
         sip = {"X-Aftercall-Interaction": interaction_id, "X-Aftercall-Offer": offer_id, **(headers or {})}
-        variables += [f"PJSIP_HEADER(add,{name})={_header_safe(value)}" for name, value in sip.items()]
-        name = caller_name.replace('"', "").replace("<", "").replace(">", "")
-        await self._link.send(
-            "Originate",
-            {
-                "Channel": f"PJSIP/{extension}", "ChannelId": leg_id, "Context": RING_CONTEXT, "Exten": "s",
-                "Priority": "1", "Async": "true", "Timeout": str(int(ring_s * 1000)),
-                "CallerID": f'"{_one_line(name)}" <{_one_line(caller_number)}>', "Variable": variables,
-            },
-            action_id=leg_id,
+        order = ami_actions.ring(
+            extension, leg_id, ring_s=ring_s, context=RING_CONTEXT, variables=variables, caller_number=caller_number,
+            caller_name=caller_name, sip_headers=sip,
         )  # fmt: skip
+        await self._link.send(*order, action_id=leg_id)
         return leg_id
+
+    def made(self, leg_id: str) -> bool:
+        """Whether the leg is of an offer that this process made."""
+        return leg_id in self._made
 
     async def cancel_offer(self, leg_id: str) -> None:
         """Stops the ringing. Nothing happens when the leg is gone already."""
-        await self.hang_up(leg_id, cause=26)
+        for pause_s in CANCEL_AGAIN_S:  # Asterisk takes an order to ring before the leg exists
+            await asyncio.sleep(pause_s)
+            try:
+                return await self.hang_up(leg_id, cause=26)
+            except ActionRefused:
+                continue
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
         """Ends a channel, by its name or unique id."""
-        await self._link.send("Hangup", {"Channel": channel, "Cause": str(cause)})
+        await self._link.send(*ami_actions.hang_up(channel, cause))
 
     async def move(self, channel: str, context: str, extension: str = "s") -> None:
         """Sends a channel to another place of the dialplan."""
-        place = {"Channel": channel, "Context": context, "Exten": extension, "Priority": "1"}
-        await self._link.send("Redirect", place)
+        await self._link.send(*ami_actions.move(channel, context, extension))
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
         """Writes channel variables: the ticket that the caller's channel carries."""
         for name, value in values.items():
-            await self._link.send("Setvar", {"Channel": channel, "Variable": name, "Value": value})
+            await self._link.send(*ami_actions.set_variable(name, value, channel))
 
     async def set_global(self, name: str, value: str) -> None:
-        await self._link.send("Setvar", {"Variable": name, "Value": value})
+        await self._link.send(*ami_actions.set_variable(name, value))
 
     async def get_global(self, name: str) -> str:
-        answer = await self._link.send("Getvar", {"Variable": name})
-        value = answer.get("value", "")
-        return value if isinstance(value, str) else value[0]
-
-
-def _one_line(text: str) -> str:
-    """A caller's name is a stranger's text: control characters become spaces, so that it can be sent at all."""
-    return "".join(mark if mark.isprintable() else " " for mark in text)[:80]
-
-
-def _header_safe(value: str) -> str:
-    """Printable, no comma or quote that the dialplan's function syntax would take for its own."""
-    return "".join(mark for mark in value if mark.isprintable() and mark not in ',"()${}')[:120]
+        return value_in(await self._link.send(*ami_actions.get_variable(name)))

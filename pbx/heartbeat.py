@@ -10,14 +10,12 @@ import asyncio
 
 import structlog
 
+from pbx import ami_actions
 from pbx.ami import ActionRefused, AmiLink, LinkDown
 from pbx.control import Control
 
 BEAT_S = 0.5
 LOOK_EVERY = 10
-WATCHDOG = {
-    "Channel": "Local/s@ac-watchdog/n", "Context": "ac-watchdog", "Exten": "tail", "Priority": "1", "Async": "true",
-}  # fmt: skip
 
 
 class Heartbeat:
@@ -63,5 +61,5 @@ class Heartbeat:
         if seen == self._watchdog_seen:
             structlog.get_logger().error("watchdog_restarted", counter=seen)
             self.watchdog_restarts += 1
-            await self._link.send("Originate", WATCHDOG)
+            await self._link.send(*ami_actions.start_watchdog())
         self._watchdog_seen = seen

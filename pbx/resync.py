@@ -1,7 +1,8 @@
 """Lists what Asterisk has, and makes it our belief: after every new link, and every ten seconds besides.
 
-Also brings callers back who went to the static queue while we were away. Correctness rests on this, never on having
-seen every event.
+Does not decide what a list means (`switchboard.py`) or what is done for callers who were lost (`reclaim.py`). Invariants:
+correctness rests on this, never on having seen every event; a process that finds that it slept lists before anything
+else.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from collections.abc import Mapping
 
 import structlog
 
+from pbx import ami_actions
 from pbx.ami import ActionRefused, AmiLink, LinkDown
 from pbx.ami_events import ChannelSeen, device_in_list, seen_in_status
+from pbx.ami_wire import Block
 from pbx.control import Control
+from pbx.reclaim import Reclaim
 from pbx.switchboard import KnownCall, Switchboard
 
 TICKET = (
-    "AC_IX,AC_STAGE,AC_ENTRY,AC_QUEUE,AC_AT,AC_VISIT,AC_PRIO,AC_LANG,AC_LEVEL,AC_SKILLS,AC_PROBLEM,AC_NODE,AC_OFFER,"
-    "BRIDGEPEER"
-)
+    "AC_IX", "AC_STAGE", "AC_ENTRY", "AC_DNIS", "AC_QUEUE", "AC_AT", "AC_VISIT", "AC_PRIO", "AC_LANG", "AC_LEVEL",
+    "AC_SKILLS", "AC_PROBLEM", "AC_NODE", "AC_OFFER", "BRIDGEPEER",
+)  # fmt: skip
 EVERY_S = 10.0
+LOOK_S = 0.5
+SLEPT_S = 2.0
+AGAIN_S = 0.3
 
 
 class Resync:
@@ -28,44 +35,55 @@ class Resync:
 
     def __init__(self, link: AmiLink, control: Control, board: Switchboard, *, default_queue: str) -> None:
         self._link = link
-        self._control = control
         self._board = board
-        self._default_queue = default_queue
+        self._reclaim = Reclaim(control, board, default_queue=default_queue)
+        self._link_listed = -1
         self.known: Mapping[str, KnownCall] = {}
-        self.reclaimed = 0
+
+    @property
+    def reclaimed(self) -> int:
+        """Callers who were brought back from the static queue."""
+        return self._reclaim.callers
 
     async def now(self) -> int:
-        """One list, taken whole. Returns the number of repairs. Raises LinkDown."""
-        blocks = await self._link.ask_list("Status", {"Variables": TICKET, "AllVariables": "false"})
-        channels = [seen for seen in map(seen_in_status, blocks) if seen is not None]
-        devices = [d for d in map(device_in_list, await self._link.ask_list("DeviceStateList")) if d is not None]
-        known, self.known = self.known, {}
-        repairs = self._board.take_list(channels, devices, known=known)
-        await self._reclaim(channels)
+        """Asterisk's list is our belief afterwards. Returns the number of repairs. Raises LinkDown."""
+        new_link = self._link_listed != self._link.reconnects
+        if new_link and self._link.restarted:
+            self._board.lost_node()
+        await self._link.ask_list(*ami_actions.list_devices(), take=self._take_devices)
+        channels, repairs = await self._list(sure=new_link)
+        if self._board.missing:
+            await asyncio.sleep(AGAIN_S)  # whatever ended just now is being told
+            channels, more = await self._list(sure=False)
+            repairs += more
+        self._link_listed = self._link.reconnects
+        await self._reclaim.take(channels)
         return repairs
 
+    async def _list(self, *, sure: bool) -> tuple[list[ChannelSeen], int]:
+        def take(blocks: list[Block]) -> tuple[list[ChannelSeen], int]:
+            channels = [seen for seen in map(seen_in_status, blocks) if seen is not None]
+            known, self.known = self.known, {}
+            return channels, self._board.take_list(channels, known=known, sure=sure)
+
+        return await self._link.ask_list(*ami_actions.list_channels(TICKET), take=take)
+
+    def _take_devices(self, blocks: list[Block]) -> None:
+        self._board.take_devices([device for device in map(device_in_list, blocks) if device is not None])
+
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        listed_at = loop.time()
         while True:
-            await asyncio.sleep(EVERY_S)
-            if not self._link.up:
+            before = loop.time()
+            await asyncio.sleep(LOOK_S)
+            slept = loop.time() - before > SLEPT_S  # we were stopped, or the loop was blocked
+            if not self._link.up or not (slept or loop.time() - listed_at >= EVERY_S):
                 continue
+            listed_at = loop.time()
             try:
                 repairs = await self.now()
                 if repairs:
                     structlog.get_logger().warning("resync_repaired", repairs=repairs)
             except (LinkDown, ActionRefused) as error:
                 structlog.get_logger().warning("resync_failed", reason=str(error))
-
-    async def _reclaim(self, channels: list[ChannelSeen]) -> None:
-        """Callers in the static queue whom nobody has answered come back: to their queue with their place, or to one."""
-        for seen in channels:
-            said = seen.variables
-            if said.get("AC_STAGE") != "fallback" or seen.bridge_id or said.get("BRIDGEPEER"):
-                continue
-            try:
-                if not said.get("AC_QUEUE"):
-                    await self._control.set_variables(seen.channel, {"AC_QUEUE": self._default_queue})
-                await self._control.move(seen.channel, "ac-wait")
-                self.reclaimed += 1
-            except ActionRefused as error:  # the caller hung up, or somebody answered at this very moment
-                structlog.get_logger().info("not_reclaimed", interaction_id=seen.uniqueid, reason=error.reason)

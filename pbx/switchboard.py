@@ -2,13 +2,13 @@
 
 The shell around `call.py`: keeps one Call for each interaction, gives events to the right one, emits what it tells.
 Does not act on calls (`control.py`) and does not decide who takes them (`routing`). Belief is put right by lists:
-`take_list` makes Asterisk's word ours and tells each repair. Invariant: every call that was told to have arrived is
-told to have ended exactly once.
+`take_list` makes Asterisk's word ours and tells each repair. Invariants: every call that was told to have arrived is
+told to have ended exactly once; a list ends a call only when the end was told by no event in the time one needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -66,6 +66,7 @@ class Switchboard:
         self._own_channels: dict[str, set[str]] = {extension: set() for extension in extensions}
         self._devices: dict[str, tuple[bool, bool]] = {}
         self._reachable: dict[str, bool] = {}
+        self._missing: set[str] = set()
         self.repairs: dict[str, int] = {}
         self.on_fresh: list[
             Callable[[str, str, datetime], None]
@@ -79,6 +80,11 @@ class Switchboard:
 
     def call(self, interaction_id: str) -> Call | None:
         return self._calls.get(interaction_id)
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Channels we believe in that the last list did not have; the next one decides."""
+        return frozenset(self._missing)
 
     def add_extension(self, extension: str) -> None:
         """An agent's phone that was configured while we run."""
@@ -125,15 +131,14 @@ class Switchboard:
 
     def _own(self, event: AmiEvent, unique: str, channel: str) -> None:
         """A channel of an agent's phone that is no leg of ours: the agent is on a call of their own."""
-        extension = extension_of(channel)
-        uniques = self._own_channels.get(extension)
-        if uniques is None or isinstance(event, BridgeEntered | BridgeLeft | HoldChanged):
+        uniques = self._own_channels.get(extension_of(channel))
+        if uniques is None or is_leg(unique) or isinstance(event, BridgeEntered | BridgeLeft | HoldChanged):
             return
         if isinstance(event, ChannelGone):
             uniques.discard(unique)
         else:
             uniques.add(unique)
-        self._tell_device(extension)
+        self._tell_device(extension_of(channel))
 
     def _told(self, event: Told) -> None:
         said = event.fields
@@ -162,34 +167,50 @@ class Switchboard:
 
     # --- lists
 
-    def take_list(
-        self, channels: list[ChannelSeen], devices: list[DeviceChanged], *, known: Mapping[str, KnownCall]
-    ) -> int:
-        """Makes what Asterisk lists our belief. `known`: calls that a process before us told of and not the end of.
-        Returns how many repairs were needed."""
-        before = sum(self.repairs.values())
-        listed = {channel.uniqueid: channel for channel in channels}
+    def take_devices(self, devices: Iterable[DeviceChanged]) -> None:
+        """Makes what Asterisk lists of phones our belief."""
         for device in devices:
             self._device(device)
-        for seen in channels:
+
+    def take_list(
+        self, channels: Iterable[ChannelSeen], *, known: Mapping[str, KnownCall] | None = None, sure: bool = True
+    ) -> int:
+        """Makes what Asterisk lists our belief. `known`: calls that a process before us told of and not the end of.
+
+        What is not listed has ended, unless not `sure`: then it has when two lists in a row lack it, because its last
+        events may be on their way. Returns how many repairs were needed.
+        """
+        before, known = sum(self.repairs.values()), known or {}
+        listed = {channel.uniqueid: channel for channel in channels}
+        for seen in listed.values():
             if seen.uniqueid in known and seen.uniqueid not in self._calls:
-                # Its arrival was told by the process before us; everything after is told anew, under the same keys.
-                self._calls[seen.uniqueid] = Call(
-                    seen.uniqueid, known[seen.uniqueid].arrived_at, seen.number, seen.name, seen.variables.get("AC_DNIS", ""),
-                    caller=Leg(seen.uniqueid), told=frozenset({"arrived", "answered"}),
-                )  # fmt: skip
+                self._calls[seen.uniqueid] = self._told_before(seen, known[seen.uniqueid])
         joined = {leg_id: at for call in known.values() for leg_id, at in call.connected.items()}
         joined |= {key: min(call.connected.values()) for key, call in known.items() if call.connected}
-        for seen in channels:
+        for seen in sorted(listed.values(), key=lambda it: not it.channel.startswith(self._trunk)):  # callers first
             self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
-        for call in list(self._calls.values()):
-            if not call.ended:
-                self._list_call(call, listed)
+        for uniques in self._own_channels.values():
+            uniques &= listed.keys()
+        for extension in self._own_channels:
+            self._tell_device(extension)
+        missing = {unique for call in self.calls() for unique in _channels_of(call)} - listed.keys()
+        gone = missing if sure else missing & self._missing
+        for call in self.calls():
+            self._end_gone(call, gone)
+        self._missing = missing - gone
         for interaction_id, before_us in known.items():
             if interaction_id not in listed and interaction_id not in self._calls:
                 self._repair(interaction_id, "call_ended", "the call ended while nobody of ours was there")
                 self._events.emit(_ended_unseen(interaction_id, self._clock.now(), before_us.arrived_at))
         return sum(self.repairs.values()) - before
+
+    def _told_before(self, seen: ChannelSeen, known: KnownCall) -> Call:
+        """A call whose arrival the process before us told; everything after is told anew, under the same keys."""
+        return Call(
+            seen.uniqueid, known.arrived_at, seen.number, seen.name, seen.variables.get("AC_DNIS", ""),
+            seen.variables.get("AC_ENTRY", ""), seen.linkedid, caller=Leg(seen.uniqueid, channel=seen.channel),
+            told=frozenset({"arrived", "answered"} if seen.up else {"arrived"}),
+        )  # fmt: skip
 
     def _list_one(self, seen: ChannelSeen) -> None:
         unknown = seen.uniqueid not in self._calls
@@ -203,26 +224,38 @@ class Switchboard:
         call = self._calls.get(seen.uniqueid)
         if call is None or call.ended:
             return
+        self._list_bridge(call, seen)
         said = seen.variables
-        if said.get("AC_STAGE") == "wait" and not call.waiting:
+        if said.get("AC_STAGE") == "wait" and call.id == seen.uniqueid and _visit_no(said) not in call.visits:
             fields = {
                 "interaction": call.id, "channel": seen.channel, "visit": said.get("AC_VISIT", "1"),
-                "queue": said.get("AC_QUEUE", ""), "at": said.get("AC_AT", ""), "fresh": "0", "lang": said.get("AC_LANG", ""),
+                "queue": said.get("AC_QUEUE", ""), "at": said.get("AC_AT", ""), "lang": said.get("AC_LANG", ""),
                 "prio": said.get("AC_PRIO", ""), "skills": said.get("AC_SKILLS", ""), "problem": said.get("AC_PROBLEM", ""),
                 "level": said.get("AC_LEVEL", ""), "ani": seen.number,
             }  # fmt: skip
             self._give(call.id, Told(at=seen.at, name="AcWaiting", fields=fields))
 
-    def _list_call(self, call: Call, listed: Mapping[str, ChannelSeen]) -> None:
+    def _list_bridge(self, call: Call, seen: ChannelSeen) -> None:
+        """Ends stays in bridges that the channel is no longer in."""
+        leg = call.caller if seen.uniqueid == call.id else call.legs.get(seen.uniqueid)
+        for stay in leg.stays if leg is not None else ():
+            if stay.here and stay.bridge_id != seen.bridge_id:
+                self._repair(call.id, "bridge_left", f"{seen.channel} has left a bridge and we did not know of it")
+                left = BridgeLeft(
+                    at=self._clock.now(), uniqueid=seen.uniqueid, channel=seen.channel, bridge_id=stay.bridge_id
+                )
+                self._give(call.id, left)
+
+    def _end_gone(self, call: Call, gone: Collection[str]) -> None:
         """Ends what Asterisk no longer has: legs first, so that who hung up is not mistaken."""
         now = self._clock.now()
         for leg in call.legs.values():
-            if leg.leg_id not in listed and leg.ended_at is None and not leg.failed:
+            if leg.leg_id in gone:
                 self._repair(
                     call.id, "leg_ended", f"extension {leg.extension or '?'} no longer has its leg of this call"
                 )
                 self._give(call.id, ChannelGone(at=now, uniqueid=leg.leg_id, channel=leg.channel, cause=0))
-        if call.id not in listed:
+        if call.id in gone:
             self._repair(call.id, "call_ended", "Asterisk no longer has this call")
             self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=0))
 
@@ -234,6 +267,10 @@ class Switchboard:
             self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=0))
             self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=0))
 
+    def note_orphan(self, leg_id: str) -> None:
+        """A phone rang for an offer whose maker is gone; it was stopped."""
+        self._repair(leg_id.rpartition("-")[0], "offer_orphaned", "a phone rang for an offer of a process that is gone")
+
     def _repair(self, interaction_id: str, what: str, reason: str) -> None:
         self.repairs[what] = self.repairs.get(what, 0) + 1
         self._events.emit(
@@ -243,3 +280,18 @@ class Switchboard:
 
 def _ended_unseen(interaction_id: str, now: datetime, arrived_at: datetime) -> DomainEvent:
     return facts.CallEnded(interaction_id=interaction_id, at=max(now, arrived_at), reason="unseen", cause=0)
+
+
+def is_leg(unique: str) -> bool:
+    """Whether a channel's id is one that we chose, `{interaction}-{offer}`, and not one that Asterisk counted out."""
+    return "-" in unique.rpartition(".")[2]
+
+
+def _channels_of(call: Call) -> list[str]:
+    """The channels of a call that are up as far as we know; the caller's only when we have seen it."""
+    return [call.id, *(leg.leg_id for leg in call.legs.values() if leg.ended_at is None and not leg.failed)]
+
+
+def _visit_no(said: Mapping[str, str]) -> int:
+    text = said.get("AC_VISIT", "")
+    return int(text) if text.isdecimal() else 1
