@@ -65,7 +65,7 @@ async def _demo(home: Path, console: Console, *, as_json: bool, stay: bool) -> N
         told = await story.tell()
         told["urls"] = {
             "console": world.facts["http"],
-            "call": f"{world.facts['http']}/#/calls/{told['call_id']}",
+            "call": f"{world.facts['http']}/calls/{told['call_id']}",
             "audio": f"{world.facts['http']}/api/recordings/{told['call']['recording']['id']}/audio",
         }
         _report(console, told)

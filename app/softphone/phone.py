@@ -74,6 +74,7 @@ class Softphone(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+        await asyncio.sleep(0)  # sockets are let go of at the loop's next turn
 
     # --- registering
 

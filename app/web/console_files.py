@@ -36,7 +36,7 @@ def console_handler(folder: Path) -> Callable[[web.Request], Awaitable[web.Strea
             raise web.HTTPNotFound
         file = _file(root, name)
         if file is None:
-            if Path(name).suffix:
+            if Path(name).suffix in _TYPES:  # a call's id has a dot in it, too
                 raise web.HTTPNotFound
             file = root / "index.html"
         if not file.is_file():
