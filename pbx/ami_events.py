@@ -45,8 +45,13 @@ class ChannelState(AmiEvent):
     state: str  # Ring, Ringing, Up, …
 
 
+UNSEEN = -1
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChannelGone(AmiEvent):
+    """`cause` is Q.850; UNSEEN for a channel that a list no longer has, whose end nobody of ours saw."""
+
     uniqueid: str
     channel: str
     cause: int

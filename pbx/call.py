@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from core.events import pbx as facts
 from core.events.base import DomainEvent
 from pbx.ami_events import (
+    UNSEEN,
     AmiEvent,
     BridgeEntered,
     BridgeLeft,
@@ -28,6 +29,7 @@ from pbx.ami_events import (
 )  # fmt: skip
 
 UNREACHABLE = 20
+USUAL = frozenset({0, 16, 127})  # Asterisk gives 0 for a caller who hangs up while waiting
 
 
 Span = tuple[datetime, datetime | None]
@@ -264,11 +266,9 @@ def _with(moments: tuple[datetime, ...], moment: datetime | None) -> tuple[datet
 
 def _held(call: Call, event: AmiEvent) -> Call:
     assert isinstance(event, HoldChanged)
-    leg = call.legs.get(event.uniqueid)
-    extension = leg.extension if leg is not None else ""
-    if event.uniqueid != call.id and leg is None:
+    if event.uniqueid != call.id and not offer_of(event.uniqueid, call.id):
         return call
-    return replace(call, holds=call.holds | {(event.at, event.on, extension)})
+    return replace(call, holds=call.holds | {(event.at, event.on, event.uniqueid)})
 
 
 def _originate_failed(call: Call, event: AmiEvent) -> Call:
@@ -346,7 +346,7 @@ def _talked_s(caller: Leg, leg: Leg) -> float:
 
 def _end_reason(call: Call) -> str:
     """Who ended the call: whoever left the last common bridge first; without a talk, the caller or the system."""
-    if call.caller.cause == 0:
+    if call.caller.cause == UNSEEN:
         return "vanished"
     for leg in call.legs.values():
         bridge = _together(call.caller, leg)
@@ -355,7 +355,7 @@ def _end_reason(call: Call) -> str:
         theirs, mine = ((who.stay(bridge) or Stay(bridge)).last_left for who in (leg, call.caller))
         if theirs is not None and (mine is None or theirs <= mine):
             return "agent_hangup"
-    return "caller_hangup" if call.caller.cause in (None, 16, 127) else "system"
+    return "caller_hangup" if call.caller.cause in USUAL else "system"
 
 
 def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
@@ -378,12 +378,13 @@ def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
                 level=visit.level, problem=visit.problem)))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
-    for moment, on, extension in sorted(call.holds):
+    for moment, on, unique in sorted(call.holds):
+        extension = call.legs[unique].extension if unique in call.legs else ""
         kind = facts.CallHeld if on else facts.CallResumed
         news.append((f"hold:{moment.isoformat()}:{on}", kind(interaction_id=ix, at=moment, extension=extension)))
     if call.caller.ended_at is not None and call.arrived_at is not None:
         news.append(("ended", facts.CallEnded(
-            interaction_id=ix, at=call.caller.ended_at, reason=_end_reason(call), cause=call.caller.cause or 0,
+            interaction_id=ix, at=call.caller.ended_at, reason=_end_reason(call), cause=max(0, call.caller.cause or 0),
             talk_s=round(call.talk_s, 3))))  # fmt: skip
     return news
 
@@ -401,7 +402,7 @@ def _leg_news(call: Call, leg: Leg, at: datetime) -> list[tuple[str, DomainEvent
         news.append((f"connected:{leg.leg_id}", facts.CallConnected(at=entered, bridge_id=bridge, **ids)))
     # A failed Originate with a channel is told by that channel's own end, which knows the cause.
     if leg.ended_at is not None or (leg.failed and not leg.channel):
-        cause = UNREACHABLE if leg.cause is None else leg.cause
+        cause = UNREACHABLE if leg.cause is None else max(0, leg.cause)
         ended_at = leg.ended_at or at
         answered = leg.answered_at is not None
         news.append((f"ended:{leg.leg_id}", facts.LegEnded(at=ended_at, cause=cause, answered=answered, **ids)))

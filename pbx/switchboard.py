@@ -17,6 +17,7 @@ from core.events import DomainEvent
 from core.events import pbx as facts
 from core.events.stream import EventSink
 from pbx.ami_events import (
+    UNSEEN,
     AmiEvent,
     BridgeEntered,
     BridgeLeft,
@@ -77,6 +78,10 @@ class Switchboard:
     def calls(self) -> list[Call]:
         """The calls that are up, oldest first."""
         return [call for call in self._calls.values() if not call.ended]
+
+    def recent(self) -> list[Call]:
+        """All calls that are remembered: those that are up, and the last few hundred that ended."""
+        return list(self._calls.values())
 
     def call(self, interaction_id: str) -> Call | None:
         return self._calls.get(interaction_id)
@@ -254,18 +259,18 @@ class Switchboard:
                 self._repair(
                     call.id, "leg_ended", f"extension {leg.extension or '?'} no longer has its leg of this call"
                 )
-                self._give(call.id, ChannelGone(at=now, uniqueid=leg.leg_id, channel=leg.channel, cause=0))
+                self._give(call.id, ChannelGone(at=now, uniqueid=leg.leg_id, channel=leg.channel, cause=UNSEEN))
         if call.id in gone:
             self._repair(call.id, "call_ended", "Asterisk no longer has this call")
-            self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=0))
+            self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=UNSEEN))
 
     def lost_node(self) -> None:
         """Asterisk itself was lost: every call in it is over."""
         now = self._clock.now()
         for call in self.calls():
             self._calls[call.id] = replace(call, told=call.told | {"ended"})
-            self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=0))
-            self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=0))
+            self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=UNSEEN))
+            self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=UNSEEN))
 
     def note_orphan(self, leg_id: str) -> None:
         """A phone rang for an offer whose maker is gone; it was stopped."""

@@ -63,8 +63,11 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def search_folders(environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
-    """The caches read, in order: our own, then the machine's (root may have filled it for a user who is not)."""
-    return tuple(dict.fromkeys((cache_folder(environ), SYSTEM_CACHE / "models")))
+    """The caches read, in order: our own, then the machine's (root may have filled it for a user who is not), unless
+    the environment names one cache only."""
+    environ = os.environ if environ is None else environ
+    own = cache_folder(environ)
+    return (own,) if environ.get("AFTERCALL_CACHE") else tuple(dict.fromkeys((own, SYSTEM_CACHE / "models")))
 
 
 def resolve(

@@ -128,3 +128,10 @@ async def phone(plan: WorldPlan, number: int) -> Softphone:
 
 async def trunk(plan: WorldPlan) -> Softphone:
     return await Softphone.open((plan.sip.host, plan.sip.port), plan.trunk.user, plan.trunk.password)
+
+
+async def settled(parts: SwitchParts) -> None:
+    """Until the dialplan's watchdog has seen our heartbeat."""
+    async with asyncio.timeout(5):
+        while await parts.control.get_global("AC_QUIET") != "0":
+            await asyncio.sleep(0.02)

@@ -81,6 +81,7 @@ def test_the_language_is_read_from_the_grammars_own_word_table(tmp_path: Path) -
 
 def test_the_cache_is_named_or_the_machines_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder({"AFTERCALL_CACHE": "/c", "HOME": "/h"}) == Path("/c/models")
+    assert search_folders({"AFTERCALL_CACHE": "/c"}) == (Path("/c/models"),)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert cache_folder({"HOME": "/h"}) == Path("/h/.cache/aftercall/models")
     assert search_folders({"HOME": "/h"})[1] == Path("/var/cache/aftercall/models")
