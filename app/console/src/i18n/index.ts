@@ -31,6 +31,7 @@ export function useWords() {
   const { t, te, locale } = useI18n({ useScope: 'global' })
   return {
     t,
+    te,
     locale: computed(() => (locale.value === 'zh' ? 'zh-CN' : 'en-GB')),
     /** The text of a stable id from the server; the id itself when it is newer than this console. */
     word: (group: string, id: string, values: Record<string, unknown> = {}): string =>
