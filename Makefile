@@ -50,7 +50,7 @@ fmt: setup ## put the code in shape
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 prompts: setup ## render the product's own prompts anew (needs the voices; results are kept in the repository)
-	@$(BIN)/python -m core.prompts.render
+	@$(BIN)/python -m app.prompts_build
 
 lock: setup ## resolve the dependencies anew into requirements/*.txt
 	@for f in runtime dev uv; do $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done

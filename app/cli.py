@@ -1,4 +1,4 @@
-"""The command line: `aftercall run | demo | doctor | call | models | db | user | flows`.
+"""The command line: `aftercall run | restart | demo | doctor | call | models | db | user | flows`.
 
 Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
 by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.
@@ -41,6 +41,14 @@ def run(
     from app.world.start import run as run_world
 
     raise typer.Exit(run_world(home_folder(home), Options(http_port=http_port, sip_port=sip_port)))
+
+
+@app.command()
+def restart(home: HomeOption = None) -> None:
+    """Restart the controllers one after the other: queues change hands, callers in menus end in peace, nobody is cut off."""
+    from app.world.start import ask_to_roll
+
+    raise typer.Exit(ask_to_roll(home_folder(home)))
 
 
 @app.command()

@@ -10,15 +10,16 @@ from app.web.health import Finding, Health
 from recordings.models import NoModel
 
 if TYPE_CHECKING:
-    from app.wiring import Controller
+    from app.owner import Owner
 
 
-def watch(watched: Health, house: Controller) -> None:
-    """Adds the checks of the one-process controller."""
+def watch(watched: Health, owner: Owner) -> None:
+    """Adds the checks of whoever owns the queues."""
+    house = owner.house
 
     async def switch() -> Finding:
         if house.link.up:
-            return Finding("ok", f"The switch answers; {len(house.board.calls())} calls are up.")
+            return Finding("ok", f"The switch answers; {len(owner.board.calls())} calls are up.")
         return Finding("down", "There is no link to the telephone switch.")
 
     async def database() -> Finding:
@@ -38,7 +39,7 @@ def watch(watched: Health, house: Controller) -> None:
         return Finding("ok", f"The order system answers; {state.orders} orders are known.")
 
     async def speech() -> Finding:
-        status = house.transcription.status.items()
+        status = owner.transcription.status.items()
         missing = [f"{language}: {found.reason}" for language, found in status if isinstance(found, NoModel)]
         return Finding("ok", "Calls are transcribed." if not missing else f"Not transcribed: {'; '.join(missing)}")
 

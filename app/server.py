@@ -1,7 +1,7 @@
-"""`python -m app.server --home DIR`: the controller process, until SIGTERM.
+"""`python -m app.server --home DIR --slot N`: a controller process, until SIGTERM (drains first) or SIGINT (at once).
 
-Started and supervised by the launcher, which reads `run/controller.beat` (touched from this loop) and
-`run/controller.ready`.
+Started and supervised by the launcher, which reads `run/controller-N.beat` (touched from this loop) and
+`run/controller-N.ready` (what it is now: standby, owner, draining). Ends with 75 when somebody else owns the queues.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -21,37 +23,41 @@ from app.wiring import Controller
 from app.world.plan import WorldPlan, read_plan, write_private
 from core import logs
 from core.errors import AftercallError
+from core.lease import LeaseLost
 from core.settings import load_settings
 
 BEAT_S = 0.5
 STOP_S = 1.5
+SUPERSEDED = 75
 
 
-async def serve(plan: WorldPlan, home: Path) -> None:
+async def serve(plan: WorldPlan, home: Path, slot: int) -> int:
     settings = load_settings(home / "aftercall.toml")
     logs.set_up(settings.log.level, settings.log.format)
-    ready_file, beat_file = plan.folders.run / "controller.ready", plan.folders.run / "controller.beat"
+    ready_file, beat_file = plan.folders.run / f"controller-{slot}.ready", plan.folders.run / f"controller-{slot}.beat"
+    controller = Controller(plan, settings, slot)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    ready = asyncio.Event()
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, controller.drain)
 
     async def beat() -> None:
         while True:
             beat_file.touch()
             await asyncio.sleep(BEAT_S)
 
-    async def announce() -> None:
-        await ready.wait()
-        write_private(ready_file, json.dumps({"pids": {"controller": os.getpid()}}))
-        structlog.get_logger().info("controller_ready", pid=os.getpid())
+    def told(state: str) -> None:
+        write_private(ready_file, json.dumps({"state": state, "pid": os.getpid(), "slot": slot}))
+        structlog.get_logger().info(f"controller_{state}", pid=os.getpid(), slot=slot)
 
     beat_file.touch()
-    controller = Controller(plan, settings)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(work) for work in (beat(), announce(), controller.run(ready))]
-        await stop.wait()
+        beating = group.create_task(beat())
+        working = group.create_task(_until_superseded(controller, told))
+        stopping = group.create_task(stop.wait())
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        superseded = working.done() and not working.cancelled() and working.exception() is None and working.result()
+        tasks: list[asyncio.Task[Any]] = [beating, working, stopping]
         for task in tasks:
             task.cancel()
         _, late = await asyncio.wait(tasks, timeout=STOP_S)
@@ -60,6 +66,16 @@ async def serve(plan: WorldPlan, home: Path) -> None:
             for task in late:
                 task.cancel()
     structlog.get_logger().info("controller_stopped")
+    return SUPERSEDED if superseded else 0
+
+
+async def _until_superseded(controller: Controller, told: Callable[[str], None]) -> bool:
+    superseded = False
+    try:
+        await controller.run(told)
+    except* LeaseLost:
+        superseded = True
+    return superseded
 
 
 def _tell_what_hangs() -> None:
@@ -72,14 +88,14 @@ def _tell_what_hangs() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="app.server")
     parser.add_argument("--home", type=Path, required=True)
-    home = parser.parse_args().home
+    parser.add_argument("--slot", type=int, choices=(1, 2), default=1)
+    given = parser.parse_args()
     faulthandler.register(signal.SIGUSR1)  # the stacks of a process that hangs, into its log
     try:
-        asyncio.run(serve(read_plan(home), home))
+        return asyncio.run(serve(read_plan(given.home), given.home, given.slot))
     except AftercallError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ class AsteriskSettings(Section):
 
     binary: str = ""
     node: str = "n1"
-    max_calls: Annotated[int, Field(ge=1, le=2000)] = 120
+    max_calls: Annotated[int, Field(ge=1, le=2000, description="at once; more get a prompt refusal")] = 120
+    max_calls_per_s: Annotated[float, Field(ge=1, le=1000, description="arriving; more get a prompt refusal")] = 30
     ring_s: Annotated[int, Field(ge=5, le=120)] = 15
     grace_s: Annotated[int, Field(ge=5, le=600)] = 30
     lost_wait_s: Annotated[int, Field(ge=1, le=600, description="for a controller, before the static queue")] = 10
@@ -119,6 +120,10 @@ class SupervisorSettings(Section):
     beat_starting_s: Annotated[float, Field(ge=1, le=120, description="between its first beat and serving")] = 5.0
     first_beat_s: Annotated[float, Field(ge=1, le=600, description="from its start to its first beat")] = 30.0
     start_s: Annotated[float, Field(ge=5, le=3600, description="for everything to be ready")] = 120.0
+    standby: bool = Field(True, description="a second controller, warm, that takes over when the first dies or freezes")
+    drain_s: Annotated[float, Field(ge=0, le=600, description="for callers in a menu, when a controller is to end")] = (
+        30.0
+    )
 
 
 class LogSettings(Section):

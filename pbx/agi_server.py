@@ -201,6 +201,11 @@ class AgiServer:
         """How many connections are open."""
         return len(self._tasks)
 
+    async def emptied(self) -> None:
+        """Returns when nobody is in a menu of ours."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
     async def __aenter__(self) -> AgiServer:
         self._server = await asyncio.start_server(self._serve, *self._address, limit=LINE_BOUND, backlog=512)
         self.port = self._server.sockets[0].getsockname()[1]

@@ -8,7 +8,7 @@ else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -33,10 +33,14 @@ AGAIN_S = 0.3
 class Resync:
     """`now()` once; `run()` for ever. `known` are open calls that a process before us told of, taken at the first list."""
 
-    def __init__(self, link: AmiLink, control: Control, board: Switchboard, *, default_queue: str) -> None:
+    def __init__(
+        self, link: AmiLink, control: Control, board: Switchboard, *, default_queue: str,
+        may_act: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
         self._link = link
         self._board = board
         self._reclaim = Reclaim(control, board, default_queue=default_queue)
+        self._may_act = may_act
         self._link_listed = -1
         self.known: Mapping[str, KnownCall] = {}
 
@@ -57,7 +61,8 @@ class Resync:
             channels, more = await self._list(sure=False)
             repairs += more
         self._link_listed = self._link.reconnects
-        await self._reclaim.take(channels)
+        if self._may_act():  # who slept past its time moves nobody: another may own the queues by now
+            await self._reclaim.take(channels)
         return repairs
 
     async def _list(self, *, sure: bool) -> tuple[list[ChannelSeen], int]:

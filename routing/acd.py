@@ -190,7 +190,7 @@ class Acd:
             await self._telephony.offer(
                 offer_id=offer.offer_id, interaction_id=item.interaction_id, caller_channel=item.channel,
                 extension=offer.extension, ring_s=ring_s, epoch=self.epoch, caller_number=item.ani,
-                headers={"X-Aftercall-Queue": item.queue},
+                headers={"X-Aftercall-Queue": item.queue, "X-Aftercall-Epoch": str(self.epoch)},
             )  # fmt: skip
         except Exception as error:
             reason = str(error) or type(error).__name__

@@ -34,6 +34,7 @@ class Softphone(asyncio.DatagramProtocol):
         self._opening: set[str] = set()
         self._media_ready: list[Media] = []
         self._registered_as = ("", 0)
+        self._closing = False
 
     @classmethod
     async def open(
@@ -55,7 +56,8 @@ class Softphone(asyncio.DatagramProtocol):
         await self.close()
 
     async def close(self) -> None:
-        """Hangs up what is up and lets go of the sockets."""
+        """Hangs up what is up and lets go of the sockets. Whoever rings meanwhile is refused."""
+        self._closing = True
         for call in list(self.calls.values()):
             call.hang_up()
             if call.state != "ended":
@@ -249,7 +251,7 @@ class Softphone(asyncio.DatagramProtocol):
             self.respond(message, 481, "Call/Transaction Does Not Exist", tag=secrets.token_hex(4))
 
     def _on_invite(self, message: Message) -> None:
-        if not self._media_ready:
+        if self._closing or not self._media_ready:
             self.respond(message, 486, "Busy Here", tag=secrets.token_hex(4))
             return
         call = Call(self, self._media_ready.pop(), message.get("call-id"), incoming=message)

@@ -197,7 +197,8 @@ def _open(name: str, cache: Path) -> Bundle | None:
     programs = {program: root / path for program, path in recipe.programs.items()}
     if not all(path.exists() for path in programs.values()):
         return None
-    folders = [root / "usr/lib" / triplet, root / "lib" / triplet, root / "usr/lib", root / "usr/lib/chromium"]
+    system = root / "usr/lib" / triplet
+    folders = [system, root / "lib" / triplet, root / "usr/lib", root / "usr/lib/chromium", system / "pulseaudio"]
     libraries = ":".join(str(folder) for folder in folders if folder.is_dir())
     if recipe.own_loader:
         loader = next((root / "usr/lib" / triplet).glob("ld-linux-*.so.*"), None)

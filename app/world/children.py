@@ -28,7 +28,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """`stop_s`: how long it may take to end by itself after SIGTERM. `outlives_us`: it is left alone when we are killed,
+    """`stop_s`: how long it may take to end by itself after `stop_signal`. `outlives_us`: it is left alone when we are killed,
     to be adopted by the next launcher. `inherits`: descriptors it holds for us."""
 
     role: str
@@ -39,6 +39,7 @@ class ChildSpec:
     stop_s: float = 3.0
     outlives_us: bool = False
     inherits: tuple[int, ...] = ()
+    stop_signal: int = signal.SIGTERM
 
 
 class Running(Protocol):
@@ -142,9 +143,13 @@ class Child:
 
     def kill(self) -> None:
         """SIGKILL: it is frozen, or late. `run` starts it again."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """To the living process; nothing happens when there is none."""
         if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGKILL)
+                self.process.send_signal(number)
 
     async def stop(self) -> None:
         """Ends it for good: asked first, killed when it does not listen."""
@@ -154,7 +159,7 @@ class Child:
         if process is None or process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(self.spec.stop_signal)
         try:
             async with asyncio.timeout(self.spec.stop_s):
                 await process.wait()

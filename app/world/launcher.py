@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from app.world import services, switch
-from app.world.beat import POLL_S, Beat
 from app.world.bundle import Bundle
 from app.world.children import Child, ChildSpec, Report, sweep
+from app.world.controllers import Controllers
 from app.world.plan import WorldPlan, read_plan, write_private
 from app.world.planner import Options, make_plan, new_instance
 from app.world.ports import Claims
@@ -43,7 +43,7 @@ class Programs:
 
     asterisk: Bundle
     redis: Bundle | None
-    controller: Callable[[WorldPlan], ChildSpec] = services.controller_spec
+    controller: Callable[[WorldPlan, int], ChildSpec] = services.controller_spec
 
 
 class Launcher:
@@ -58,11 +58,13 @@ class Launcher:
         self._say = say
         self._claims = Claims()
         self._stop = asyncio.Event()
+        self._roll = asyncio.Event()
         self._children: dict[str, Child] = {}
         self._configuration = ""
         self._orders: list[dict[str, Any]] = []
         self._ready = False
         self._failure = ""
+        self._controllers: Controllers
 
     # --- the whole life
 
@@ -70,16 +72,19 @@ class Launcher:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGUSR1, self._roll.set)
         sweep(remembered(self._file("children.json")), self._say)
         adopted = await self._prepare()
         self._make_children(adopted)
         try:
             async with asyncio.TaskGroup() as group:
-                for child in self._children.values():
-                    group.create_task(child.run())
+                for role, child in self._children.items():
+                    group.create_task(
+                        self._controllers.run(role) if role in self._controllers.children else child.run()
+                    )
                 helpers = [
-                    group.create_task(self._start(when_ready)),
-                    group.create_task(self._watch_controller()),
+                    group.create_task(work)
+                    for work in (self._start(when_ready), self._controllers.watch(), self._roll_when_asked())
                 ]
                 try:
                     await self._stop.wait()
@@ -197,12 +202,14 @@ class Launcher:
             )  # fmt: skip
         if plan.shop.own:
             specs.append((services.shop_spec(plan, sample.orders, sample.seed), _nothing, None))
-        specs.append((self._programs.controller(plan), self._controller_starts, None))
         for spec, before, running in specs:
             self._children[spec.role] = Child(spec, self._say, self._started, before_start=before, adopted=running)
-
-    def _controller_starts(self) -> None:
-        self._file("controller.ready").unlink(missing_ok=True)
+        slots = (1, 2) if self._settings.supervisor.standby else (1,)
+        self._controllers = Controllers(
+            plan.folders.run, [self._programs.controller(plan, slot) for slot in slots], self._settings.supervisor,
+            self._say, self._started, self._write_world,
+        )  # fmt: skip
+        self._children |= self._controllers.children
 
     def _started(self, role: str, pid: int) -> None:
         """A life began: whoever comes after us must be able to find it."""
@@ -213,8 +220,7 @@ class Launcher:
         else:
             found = {name: ProcessId.of(child.pid) for name, child in self._children.items() if name != "asterisk"}
             remember(self._file("children.json"), {name: known for name, known in found.items() if known is not None})
-        if self._ready:
-            self._write_world()
+        self._write_world()
 
     # --- becoming ready
 
@@ -226,7 +232,7 @@ class Launcher:
                     group.create_task(self._wait("redis", services.redis_ready(self.plan)))
                 if "shop" in self._children:
                     group.create_task(self._wait("shop", self._ask_shop()))
-                group.create_task(self._wait("controller", self._controller_ready()))
+                group.create_task(self._wait("controller-1", self._controllers.owned()))
         except TimeoutError:
             self._fail(f"not everything was ready after {self._settings.supervisor.start_s:g} s")
         except BaseExceptionGroup as errors:
@@ -234,6 +240,7 @@ class Launcher:
         else:
             self._ready = True
             self._write_world()
+            self._controllers.all_may_start()
             when_ready(self.plan)
 
     def _fail(self, why: str) -> None:
@@ -258,58 +265,38 @@ class Launcher:
     async def _ask_shop(self) -> None:
         self._orders = await services.shop_samples(self.plan)
 
-    async def _controller_ready(self) -> None:
-        while True:
-            if self._file("controller.ready").exists():
-                return
-            await asyncio.sleep(0.02)
-
     def _write_world(self) -> None:
-        pids = {"launcher": os.getpid(), **{role: child.pid for role, child in self._children.items()}}
-        try:
-            told = json.loads(self._file("controller.ready").read_text(encoding="utf-8") or "{}")
-            pids |= {role: int(pid) for role, pid in told.get("pids", {}).items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            pass  # it need not say more than that it is there
+        """What outsiders are told; again whenever a process changes. `controller` is whoever owns the queues."""
+        if not self._ready:
+            return
+        others = {role: child.pid for role, child in self._children.items() if role not in self._controllers.children}
+        pids = {"launcher": os.getpid(), **others, **self._controllers.pids()}
         handle = self.plan.handle(asterisk_pid=pids["asterisk"], pids=pids, orders=self._orders)
         write_private(self._file("world.json"), json.dumps(handle, ensure_ascii=False, indent=1) + "\n")
 
-    # --- keeping it
-
-    async def _watch_controller(self) -> None:
-        """Kills a controller whose loop is silent; tells outsiders when a new one serves."""
-        loop = asyncio.get_running_loop()
-        child = self._children["controller"]
-        beat, life = Beat(self._settings.supervisor, loop.time()), 0
-        served: int | None = None
+    async def _roll_when_asked(self) -> None:
+        """`aftercall restart`: the controllers one after the other, no call noticing."""
         while True:
-            mark, ready = _mark(self._file("controller.beat")), _mark(self._file("controller.ready"))
-            if child.lives != life:
-                life = child.lives
-                beat.new_life(loop.time(), mark)
-            elif child.pid and (silence := beat.late(mark, serving=ready is not None, now=loop.time())) is not None:
-                self._say(f"the controller's loop is silent for {silence:.1f} s; it is killed")
-                child.kill()
-                beat.new_life(loop.time(), mark)
-            if self._ready and ready is not None and ready != served:
-                if served is not None:
-                    self._say("the controller serves again")
-                    self._write_world()
-                served = ready
-            await asyncio.sleep(POLL_S)
+            await self._roll.wait()
+            self._roll.clear()
+            try:
+                await self._controllers.roll()
+                self._say("both controllers were restarted")
+            except TimeoutError:
+                self._say("a controller did not come back in time; the restart stops here")
 
     # --- the end
 
     async def _stop_all(self) -> None:
         """In reverse: what uses the others first; the helpers together."""
         self._file("world.json").unlink(missing_ok=True)
-        if (controller := self._children.get("controller")) is not None:
-            await controller.stop()
+        await asyncio.gather(*(child.stop() for child in self._controllers.children.values()))
         await asyncio.gather(*(child.stop() for child in self._children.values()))
 
     def _clean(self) -> None:
-        for name in ("children.json", "asterisk.json", "controller.ready", "controller.beat", "redis.conf"):
+        for name in ("children.json", "asterisk.json", "redis.conf"):
             self._file(name).unlink(missing_ok=True)
+        self._controllers.clean()
         folders = self.plan.folders
         if folders.asterisk not in folders.asterisk_run.parents:
             shutil.rmtree(folders.asterisk_run, ignore_errors=True)
@@ -324,13 +311,6 @@ def _words(error: BaseException) -> list[str]:
     if isinstance(error, BaseExceptionGroup):
         return [text for inner in error.exceptions for text in _words(inner)]
     return [str(error)]
-
-
-def _mark(file: Path) -> int | None:
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def wanted_differs(plan: WorldPlan, record: switch.Record) -> bool:

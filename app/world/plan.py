@@ -146,6 +146,7 @@ class WorldPlan(Part):
     rtp: RtpPlan
     ami: AmiPlan
     agi: Endpoint
+    standby_agi: Endpoint
     redis: RedisPlan
     database: str
     shop: ShopPlan

@@ -127,6 +127,11 @@ def make_plan(
     def loopback(what: str, last: int, *, ours: bool = False) -> int:
         return ports.choose(what, LOOPBACK, 0, claims, kept=last, ours=ours)
 
+    def agi(what: str, last: int) -> Endpoint:
+        """Written into the dialplan that runs: while calls are up only the port of last time will do."""
+        port = ports.choose(what, LOOPBACK, last if running else 0, claims, kept=last)
+        return Endpoint(host=LOOPBACK, port=port)
+
     sip_port = ports.choose(
         "sip.port", sip_host, options.sip_port or settings.sip.port, claims, kept=kept.sip.port if kept else 0,
         usual=5060, ours=running, free=ports.tcp_and_udp_free,
@@ -153,13 +158,8 @@ def make_plan(
             controller=Account(user="controller", password=secrets["ami.controller"]),
             doctor=Account(user="doctor", password=secrets["ami.doctor"]),
         ),
-        # Written into the dialplan that runs: while calls are up only this port will do.
-        agi=Endpoint(
-            host=LOOPBACK,
-            port=ports.choose(
-                "the port for AGI", LOOPBACK, kept.agi.port if kept and running else 0, claims, kept=kept.agi.port if kept else 0
-            ),
-        ),
+        agi=agi("the port for AGI", kept.agi.port if kept else 0),
+        standby_agi=agi("the port for the second controller's AGI", kept.standby_agi.port if kept else 0),
         redis=_redis(settings, secrets, loopback, kept),
         database=settings.database.url or f"sqlite:///{home / 'db' / 'aftercall.sqlite'}",
         shop=_shop(settings, secrets, loopback, kept),

@@ -39,6 +39,16 @@ class ProcessId:
     def alive(self) -> bool:
         return ProcessId.of(self.pid) == self
 
+    @staticmethod
+    def holder_is_dead(name: str) -> bool:
+        """Whether the kernel proves that the holder of this name (`holder_name`) lives no more; False when it cannot."""
+        try:
+            machine, boot, pid, started = name.split("/")
+            process = ProcessId(int(pid), int(started), boot)
+        except ValueError:
+            return False
+        return machine == machine_name() and not process.alive()
+
     def signal(self, number: int) -> bool:
         """Sends the signal to this very process; False when it is no more."""
         try:
@@ -75,6 +85,18 @@ class ProcessId:
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
+
+
+def machine_name() -> str:
+    """What two processes share that can see each other's pids: the machine and its space of process numbers."""
+    return f"{os.uname().nodename}:{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def holder_name() -> str:
+    """This process's name wherever it holds something: others of this machine can see by it whether it lives."""
+    me = ProcessId.of(os.getpid())
+    assert me is not None
+    return f"{machine_name()}/{me.boot}/{me.pid}/{me.started}"
 
 
 def boot_id() -> str:

@@ -19,6 +19,9 @@ from core.errors import AftercallError
 from core.prompts.library import OURS
 from core.settings import Settings
 
+MAX_TOLD = 10
+"""So many of those whom we cannot take are told so in words at the same time; the others get the bare refusal."""
+
 EMPTY = ("acl", "ccss", "pjproject", "sorcery", "stasis", "udptl")
 """Asterisk complains about these when they are missing; they need not say anything."""
 
@@ -60,6 +63,7 @@ def context(plan: WorldPlan, settings: Settings) -> dict[str, Any]:
         "ami_controller": _account(plan.ami.controller),
         "ami_doctor": _account(plan.ami.doctor),
         "agi_port": plan.agi.port,
+        "standby_agi_port": plan.standby_agi.port,
         "agents": plan.agents,
         "trunk": plan.trunk,
         "dids": plan.dids,
@@ -69,6 +73,8 @@ def context(plan: WorldPlan, settings: Settings) -> dict[str, Any]:
         "lost_wait_s": settings.asterisk.lost_wait_s,
         "fallback_wait_s": settings.asterisk.fallback_wait_s,
         "max_calls": settings.asterisk.max_calls,
+        "max_rate_half": max(1, round(settings.asterisk.max_calls_per_s / 2)),
+        "max_told": MAX_TOLD,
         "language": settings.language,
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,9 +43,11 @@ def shop_spec(plan: WorldPlan, orders: int, seed: int) -> ChildSpec:
     return ChildSpec("shop", command, plan.folders.log / "shop.log", environment, CODE)
 
 
-def controller_spec(plan: WorldPlan) -> ChildSpec:
-    command = [sys.executable, "-m", "app.server", "--home", str(plan.home)]
-    return ChildSpec("controller", command, plan.folders.log / "controller.log", {}, CODE, stop_s=5.0)
+def controller_spec(plan: WorldPlan, slot: int) -> ChildSpec:
+    """One of the two controllers. SIGINT ends it at once (the world ends); SIGTERM lets it hand over and drain."""
+    command = [sys.executable, "-m", "app.server", "--home", str(plan.home), "--slot", str(slot)]
+    log = plan.folders.log / f"controller-{slot}.log"
+    return ChildSpec(f"controller-{slot}", command, log, {}, CODE, stop_s=5.0, stop_signal=signal.SIGINT)
 
 
 async def redis_ready(plan: WorldPlan) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import os
 import resource
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,20 @@ def run(home: Path, options: Options, *, programs: Programs | None = None) -> in
         _give_up_root(home, settings, options, programs, console)
         launcher = Launcher(home, settings, options, programs, lambda line: console.print(line, markup=False))
         return asyncio.run(launcher.run(lambda plan: _tell(console, plan)))
+
+
+def ask_to_roll(home: Path) -> int:
+    """Asks the launcher of `home` to restart its controllers in turn. Raises StartFailed when none runs."""
+    try:
+        with (home / "run" / "launcher.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(int(lock.read()), signal.SIGUSR1)
+                return 0
+    except (OSError, ValueError) as error:
+        raise StartFailed(f"the launcher of {home} cannot be asked: {error}") from error
+    raise StartFailed(f"nothing runs in {home}; `aftercall run` starts it")
 
 
 def find_programs(settings: Settings, console: Console) -> Programs:

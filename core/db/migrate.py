@@ -22,7 +22,7 @@ from core.db.metadata import metadata
 SCRIPTS = Path(__file__).parent / "migrations"
 # Every module that declares tables. Imported by name, because core knows nobody above it.
 ROOMS = (
-    "core.db.outbox", "core.audit", "core.jobs.store", "core.journal.flusher", "core.users.store",
+    "core.db.outbox", "core.audit", "core.lease", "core.jobs.store", "core.journal.flusher", "core.users.store",
     "pbx.store", "orders_bridge.store", "routing.store", "recordings.store",
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ stack trace; an answer of the API is never cached; the body of a request is neve
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
@@ -33,6 +34,7 @@ from core.metrics import Metrics
 MAX_BODY = 1_000_000
 BODY_DEADLINE_S = 5.0
 HANDLER_DEADLINE_S = 10.0
+BIND_AGAIN_S = 0.1
 Translate = Callable[[Exception], AftercallError | None]
 log = structlog.get_logger("http")
 
@@ -100,16 +102,27 @@ def mount(app: web.Application, routes: Iterable[Route], gatekeeper: Gatekeeper,
 
 
 @asynccontextmanager
-async def serve(app: web.Application, host: str, port: int, *, tls: SSLContext | None = None) -> AsyncIterator[int]:
-    """Listens until the block ends; yields the port (the system's choice for 0). Raises OSError when it is in use."""
+async def serve(
+    app: web.Application, host: str, port: int, *, tls: SSLContext | None = None, wait_for_port: bool = False
+) -> AsyncIterator[int]:
+    """Listens until the block ends; yields the port (the system's choice for 0). Raises OSError when it is in use, or
+    waits until it is free (whoever is frozen, or ends, may still have it)."""
     runner = web.AppRunner(
         app, access_log=None, auto_decompress=False, keepalive_timeout=75.0, lingering_time=1.0, handle_signals=False,
         shutdown_timeout=0.5,
     )  # fmt: skip
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True)
-        await site.start()
+        while True:
+            site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True)
+            try:
+                await site.start()
+                break
+            except OSError as error:
+                if not wait_for_port or error.errno != errno.EADDRINUSE:
+                    raise
+                await site.stop()
+                await asyncio.sleep(BIND_AGAIN_S)
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -53,10 +53,20 @@ class Projector(Protocol):
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None: ...
 
 
+class Source(Protocol):
+    """The rows to be copied: our own journal, or one that somebody left behind."""
+
+    journal_id: str
+    flushed: int
+
+    async def read(self, after: int, limit: int) -> list[Row]: ...
+    async def forget_until(self, seq: int) -> None: ...
+
+
 class Flusher:
     """`run()` for ever; `flushed_up_to(seq)` waits; `down` tells that the database does not answer."""
 
-    def __init__(self, journal: Journal, database: Database, projectors: Sequence[Projector] = ()) -> None:
+    def __init__(self, journal: Source, database: Database, projectors: Sequence[Projector] = ()) -> None:
         self._journal = journal
         self._database = database
         self._projectors = list(projectors)
@@ -71,7 +81,9 @@ class Flusher:
         def wake() -> None:
             loop.call_soon_threadsafe(self._news.set)
 
-        self._journal.on_sync.append(wake)
+        own = self._journal
+        assert isinstance(own, Journal)  # only our own tells when there is news
+        own.on_sync.append(wake)
         failures = 0
         try:
             while True:
@@ -91,7 +103,7 @@ class Flusher:
                     self._news.clear()
                     await asyncio.sleep(PAUSE_S)  # a batch gathers: one transaction for the facts of 50 ms
         finally:
-            self._journal.on_sync.remove(wake)
+            own.on_sync.remove(wake)
 
     async def flush_once(self) -> int:
         """Copies one batch. Returns its size; raises Unavailable when the database does not answer."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,7 @@ class JournalFile:
         self._db.execute("COMMIT")
 
     def after(self, seq: int, limit: int) -> list[Row]:
-        rows = self._db.execute("SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
-        return [(row[0], json.loads(row[1])) for row in rows]
+        return decode(self._db.execute("SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)))
 
     def forget_until(self, seq: int) -> None:
         """These rows stand in the database: their copies here go."""
@@ -61,3 +60,8 @@ class JournalFile:
 
     def close(self) -> None:
         self._db.close()
+
+
+def decode(rows: Iterable[tuple[int, str]]) -> list[Row]:
+    """Rows as they stand in the file → (seq, record)."""
+    return [(seq, json.loads(record)) for seq, record in rows]

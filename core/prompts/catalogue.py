@@ -117,6 +117,10 @@ _PERSON = {
     ),
     # Played by the dialplan itself when our controller is gone.
     "fallback-one-moment": Wording("One moment, please. We are still here.", "请稍等，我们仍在线上。"),
+    # Played by the dialplan itself to whom it cannot take.
+    "lines-busy": Wording(
+        "All our lines are busy. Please call again in a few minutes.", "线路繁忙，请您几分钟后再拨。"
+    ),
     "system-error": Wording("Sorry, something went wrong.", "抱歉，系统出现了问题。"),
     "agent-ready": Wording("You are ready.", "您已就绪。"),
     "agent-not-ready": Wording("You are not ready.", "您已暂停接听。"),

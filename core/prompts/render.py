@@ -1,4 +1,4 @@
-"""Renders the product's own prompts into WAV files: `python -m core.prompts.render [FOLDER]` (`make prompts`).
+"""Renders the product's own prompts into WAV files: `make prompts` (`app/prompts_build.py` brings the voices).
 
 Does not run in service. Only texts that changed are rendered anew; sounds whose name is gone are removed.
 Invariant: run twice, the second run changes nothing.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from core.errors import AftercallError
 from core.prompts import manifest
 from core.prompts.catalogue import LANGUAGES, SOUNDS, text_of, voice_of
 from core.prompts.level import RATE, Samples, telephone
-from core.prompts.voices import Voice, find_voices
+from core.prompts.voices import Voice
 
 SOUNDS_FOLDER = Path(__file__).parent / "sounds"
 SILENCE = "silence"
@@ -35,11 +34,15 @@ def wav_bytes(samples: Samples) -> bytes:
     return buffer.getvalue()
 
 
-def render_all(folder: Path, voices: dict[str, Voice] | None = None) -> tuple[list[str], list[str]]:
-    """Brings `folder` in line with the catalogue; returns the names rendered and the names removed."""
+def render_all(folder: Path, voices: Callable[[], dict[str, Voice]]) -> tuple[list[str], list[str]]:
+    """Brings `folder` in line with the catalogue; returns the names rendered and the names removed.
+
+    `voices` is asked only when something is to be spoken.
+    """
     known = manifest.load(folder)
     entries: dict[str, manifest.Entry] = {}
     rendered: list[str] = []
+    speak: dict[str, Voice] = {}
     for language in LANGUAGES:
         (folder / language).mkdir(parents=True, exist_ok=True)
         for name in sorted(SOUNDS):
@@ -53,9 +56,9 @@ def render_all(folder: Path, voices: dict[str, Voice] | None = None) -> tuple[li
             wanted = manifest.text_hash(text or name, maker)
             entry = known.get(full)
             if entry is None or entry.text_sha256 != wanted or not _is(file, entry.sound_sha256):
-                if text and voices is None:
-                    voices = find_voices()
-                sound = _sound(name, text, voices[voice_of(name, language)] if text and voices else None)
+                if text and not speak:
+                    speak = voices()
+                sound = _sound(name, text, speak[voice_of(name, language)] if text else None)
                 file.write_bytes(sound)
                 entry = manifest.Entry(text, maker, wanted, hashlib.sha256(sound).hexdigest())
                 rendered.append(full)
@@ -75,22 +78,3 @@ def _sound(name: str, text: str, voice: Voice | None) -> bytes:
     if voice is None:
         return wav_bytes(np.zeros(int(name.rsplit("-", 1)[1]) * RATE // 1000))
     return wav_bytes(telephone(*voice.say(text)))
-
-
-def main(arguments: list[str]) -> int:
-    folder = Path(arguments[0]) if arguments else SOUNDS_FOLDER
-    try:
-        rendered, removed = render_all(folder)
-    except AftercallError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    size = sum(file.stat().st_size for file in folder.glob("*/*.wav"))
-    sys.stdout.write(
-        f"{len(rendered)} prompts rendered, {len(removed)} removed, "
-        f"{2 * len(SOUNDS) - len(rendered)} unchanged; {size / 1e6:.1f} MB in {folder}\n"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

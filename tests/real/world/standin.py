@@ -6,6 +6,8 @@ It stops beating (but lives on) as soon as `HOME/run/freeze` is there; `python -
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,9 +19,9 @@ async def beat(home: Path) -> None:
     run = home / "run"
     while not stop.is_set():
         if not (run / "freeze").exists():
-            (run / "controller.beat").touch()
-        if not (run / "controller.ready").exists():
-            (run / "controller.ready").write_text("{}")
+            (run / "controller-1.beat").touch()
+        if not (run / "controller-1.ready").exists():
+            (run / "controller-1.ready").write_text(json.dumps({"state": "owner", "pid": os.getpid()}))
         try:
             async with asyncio.timeout(0.2):
                 await stop.wait()
@@ -39,9 +41,11 @@ def main(arguments: list[str]) -> int:
     from app.world.planner import Options
     from core.errors import AftercallError
 
-    def controller(plan: WorldPlan) -> ChildSpec:
+    os.environ["AFTERCALL_SUPERVISOR__STANDBY"] = "false"
+
+    def controller(plan: WorldPlan, slot: int) -> ChildSpec:
         command = [sys.executable, "-m", "tests.real.world.standin", "beat", str(plan.home)]
-        return ChildSpec("controller", command, plan.folders.log / "controller.log", {}, services.CODE)
+        return ChildSpec(f"controller-{slot}", command, plan.folders.log / "controller.log", {}, services.CODE)
 
     http_port = int(arguments[1]) if len(arguments) > 1 else 0
     try:

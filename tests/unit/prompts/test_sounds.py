@@ -126,11 +126,11 @@ def test_only_what_changed_is_rendered_anew(tmp_path: Path) -> None:
             return np.sin(np.arange(2000) / 3), RATE
 
     voices: dict[str, Voice] = {lang: Told(lang, "x", "y", "", {}) for lang in LANGUAGES}
-    rendered, removed = render_all(tmp_path, voices)
+    rendered, removed = render_all(tmp_path, lambda: voices)
     assert len(rendered) == 2 * len(SOUNDS) and not removed
     said.clear()
-    assert render_all(tmp_path, voices) == ([], [])
+    assert render_all(tmp_path, lambda: voices) == ([], [])
     (tmp_path / "zh" / "goodbye.wav").write_bytes(b"damaged")
     (tmp_path / "en" / "left-over.wav").write_bytes(b"")
-    assert render_all(tmp_path, voices) == (["zh/goodbye"], ["en/left-over"])
+    assert render_all(tmp_path, lambda: voices) == (["zh/goodbye"], ["en/left-over"])
     assert said == ["再见。"]

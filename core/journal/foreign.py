@@ -1,0 +1,63 @@
+"""Copies into the database what another process wrote down and could not copy: it was killed, or stands still.
+
+Reads its journal's file and changes nothing in it: its owner forgets the rows when it comes back. Invariant: a fact that
+both copy stands once, because (journal, sequence) is unique.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import structlog
+
+from core.db.engine import Database
+from core.journal.flusher import BATCH, Flusher, Projector
+from core.journal.journal import Journal
+from core.journal.store import Row, decode
+
+
+class ForeignJournal:
+    """What a `Flusher` needs of a journal, over a file that is somebody else's."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        with closing(self._open()) as db:
+            values = dict(db.execute("SELECT name, value FROM mark").fetchall())
+        self.journal_id = str(values["journal_id"])
+        self.flushed = int(values["flushed"])
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
+
+    async def read(self, after: int, limit: int) -> list[Row]:
+        return await asyncio.to_thread(self._read, after, limit)
+
+    def _read(self, after: int, limit: int) -> list[Row]:
+        with closing(self._open()) as db:
+            return decode(db.execute("SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)))
+
+    async def forget_until(self, seq: int) -> None:
+        self.flushed = seq  # the file is its owner's
+
+
+async def copy_foreign(folder: Path, own: Journal, database: Database, projectors: Sequence[Projector]) -> int:
+    """Copies the rows of every journal in `folder` but our own. Returns how many there were. Raises Unavailable."""
+    copied = 0
+    for file in await asyncio.to_thread(lambda: sorted(folder.glob("*.sqlite"))):
+        try:
+            journal = ForeignJournal(file)
+        except (sqlite3.Error, KeyError, ValueError) as error:
+            structlog.get_logger().error("journal_not_readable", file=file.name, reason=repr(error))
+            continue
+        if journal.journal_id == own.journal_id:
+            continue
+        flusher = Flusher(journal, database, projectors)
+        while written := await flusher.flush_once():
+            copied += written
+            if written < BATCH:
+                break
+    return copied

@@ -1,0 +1,167 @@
+"""Who owns what only one may own at a time: a row in the database with a holder, an epoch that only grows, and a beat.
+
+Decides ownership; does not know what is owned. Counters, not clocks: a claimant takes over when it has itself seen, on its
+own monotonic clock and with the database answering all along, that the beat stood still for `ttl_s`. So no clock that
+jumps and no database that was away makes anybody lose anything. Invariants: an epoch is held by one holder for ever; who
+was paused does not act before it has looked again (`holds`); a database that does not answer takes nothing away, because
+nobody else can claim in it either (the switch's own copy of the epoch is the judge between two sides of a split).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import BigInteger, Column, String, Table, select, update
+
+from core.db.engine import Database
+from core.db.metadata import metadata
+from core.db.upsert import upsert
+from core.errors import Unavailable
+
+lease_table = Table(
+    "lease",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(128), nullable=False),  # "" = given back
+    Column("epoch", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+)
+TTL_S, BEAT_S, LOOK_S = 3.0, 0.75, 0.2
+ANSWER_S = 1.0
+
+
+class LeaseLost(Exception):
+    """Somebody else holds it under a newer epoch. Whoever is told this drops its plans before anything else."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The row as it stood at one look."""
+
+    holder: str
+    epoch: int
+    beat: int
+
+
+def _nobody_is_proved_dead(_holder: str) -> bool:
+    return False
+
+
+class Lease:
+    """`epoch = await claim()`, then `await keep()` for ever (raises LeaseLost); `holds()` before each act.
+
+    `is_dead(holder)` may prove that a holder is gone (a lock the kernel has let go of): then nobody waits for `ttl_s`.
+    """
+
+    def __init__(
+        self, database: Database, name: str, holder: str, *,
+        is_dead: Callable[[str], bool] = _nobody_is_proved_dead, ttl_s: float = TTL_S,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._name, self._holder = name, holder
+        self._is_dead = is_dead
+        self._ttl_s = ttl_s
+        self._monotonic = database.clock.monotonic
+        self._awake_at = 0.0
+        self._lost = False
+        self.epoch = 0
+
+    # --- getting it
+
+    async def claim(self) -> int:
+        """Waits until it is ours, for as long as it takes. Returns our epoch."""
+        seen: Seen | None = None
+        since = looked = self._monotonic()
+        while True:
+            try:
+                now_seen = await self._look()
+            except Unavailable:
+                seen = None
+                await asyncio.sleep(LOOK_S)
+                continue
+            now = self._monotonic()
+            if now_seen != seen or now - looked > 1.0:  # news, or we slept and saw nothing of what went on
+                seen, since = now_seen, now
+            looked = now
+            assert seen is not None
+            if seen.holder in ("", self._holder) or now - since >= self._ttl_s or self._is_dead(seen.holder):
+                if await self._take(seen):
+                    return self.epoch
+                seen = None
+                continue
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> Seen:
+        statement = select(lease_table).where(lease_table.c.name == self._name)
+        async with self._database.read(deadline_s=ANSWER_S) as conn:
+            row = (await conn.execute(statement)).first()
+        return Seen("", 0, 0) if row is None else Seen(row.holder, row.epoch, row.beat)
+
+    async def _take(self, seen: Seen) -> bool:
+        """Ours, if nothing moved since it was seen: compared in the statement that writes."""
+        mine = {"holder": self._holder, "epoch": seen.epoch + 1, "beat": seen.beat + 1}
+        try:
+            async with self._database.write(deadline_s=ANSWER_S * 2) as conn:
+                await upsert(
+                    conn,
+                    lease_table,
+                    [{"name": self._name, "holder": "", "epoch": 0, "beat": 0}],
+                    ["name"],
+                    update=False,
+                )
+                same = (
+                    (lease_table.c.name == self._name)
+                    & (lease_table.c.epoch == seen.epoch)
+                    & (lease_table.c.beat == seen.beat)
+                )
+                taken = (await conn.execute(update(lease_table).where(same).values(**mine))).rowcount == 1
+        except Unavailable:
+            return False
+        if taken:
+            self.epoch, self._lost, self._awake_at = seen.epoch + 1, False, self._monotonic()
+            structlog.get_logger().info("lease_taken", lease=self._name, epoch=self.epoch, before=seen.holder)
+        return taken
+
+    # --- keeping it
+
+    async def keep(self) -> None:
+        """Beats until somebody else has it. Raises LeaseLost."""
+        while True:
+            await self.prove()
+            await asyncio.sleep(BEAT_S)
+
+    async def prove(self) -> None:
+        """One beat. A database that does not answer proves nothing and takes nothing. Raises LeaseLost."""
+        if self._lost:
+            raise LeaseLost(f"{self._name}: superseded")
+        mine = (lease_table.c.name == self._name) & (lease_table.c.epoch == self.epoch)
+        statement = update(lease_table).where(mine).values(beat=lease_table.c.beat + 1, holder=self._holder)
+        try:
+            async with self._database.write(deadline_s=ANSWER_S) as conn:
+                kept = (await conn.execute(statement)).rowcount == 1
+        except Unavailable:
+            kept = True
+        if not kept:
+            self._lost = True
+            raise LeaseLost(f"{self._name}: epoch {self.epoch} was replaced")
+        self._awake_at = self._monotonic()
+
+    def holds(self) -> bool:
+        """Whether we may act now: it is ours as far as anybody told us, and we did not sleep past our time since then."""
+        return self.epoch > 0 and not self._lost and self._monotonic() - self._awake_at < self._ttl_s
+
+    def superseded(self) -> None:
+        """The switch knows a newer epoch: ours is over, whatever the database says."""
+        self._lost = True
+
+    async def release(self) -> None:
+        """Gives it back, so that the next one need not wait. Nothing happens when it is not ours, or the database is away."""
+        mine = (lease_table.c.name == self._name) & (lease_table.c.epoch == self.epoch)
+        self._lost = True
+        with contextlib.suppress(Unavailable):
+            async with self._database.write(deadline_s=ANSWER_S) as conn:
+                await conn.execute(update(lease_table).where(mine).values(holder="", beat=lease_table.c.beat + 1))
