@@ -1,0 +1,8 @@
+"""What `tests/suites/core` promises, proved once more on a real Postgres, and what is Postgres' alone."""
+
+from __future__ import annotations
+
+from tests.suites.core.engine import EnginePromises
+
+
+class TestEngine(EnginePromises): ...
