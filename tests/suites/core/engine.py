@@ -177,16 +177,23 @@ class EnginePromises:
         assert await place.count(audit_table, audit_table.c.at <= there) == 2
         assert await place.count(audit_table, audit_table.c.at > there) == 1
 
-    @pytest.mark.parametrize(
-        "value",
-        [None, {}, [], {"张": [1, 2.5, None, True, "\u2028", "😀"]}, "text", 0, {"deep": {"er": [[[]]]}}, 2**53],
-    )
-    async def test_json_comes_back_as_it_went(self, place: Place, value: object) -> None:
+    async def test_json_comes_back_as_it_went(self, place: Place) -> None:
         database = await place.open()
+        values = [
+            None,
+            {},
+            [],
+            {"张": [1, 2.5, None, True, "\u2028", "😀"]},
+            "text",
+            0,
+            {"deep": {"er": [[[]]]}},
+            2**53,
+        ]
+        row = {"at": place.clock.now(), "actor": "a", "action": "b", "subject": "c", "hash": "d"}
         async with database.write() as conn:
-            row = {"at": place.clock.now(), "actor": "a", "action": "b", "subject": "c", "hash": "d", "after": value}
-            await conn.execute(insert(audit_table).values(row))
-        assert await place.rows(audit_table, "after") == [(value,)]
+            for value in values:
+                await conn.execute(insert(audit_table).values({**row, "after": value}))
+        assert await place.rows(audit_table, "after") == [(value,) for value in values]
 
     async def test_an_upsert_writes_new_rows_and_replaces_or_leaves_those_there(self, place: Place) -> None:
         database = await place.open()
