@@ -28,7 +28,8 @@ OUTSIDE_STATES = frozenset({
     "55P03",  # lock_timeout
     "55006",  # object in use
 })  # fmt: skip
-SQLITE_CODES = frozenset({11, 26})  # damaged, no database; the rest come as OperationalError
+# SQLite's result codes: damaged and no database come as a general error, a statement of ours that is wrong as operational.
+SQLITE_OUTSIDE, SQLITE_OURS = frozenset({11, 26}), 1
 
 
 def is_outside(error: BaseException) -> bool:
@@ -40,7 +41,8 @@ def is_outside(error: BaseException) -> bool:
         if state:
             return state[:2] in OUTSIDE_CLASSES or state in OUTSIDE_STATES
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        return code in SQLITE_CODES or isinstance(error, (OperationalError, InterfaceError))
+        operational = isinstance(error, (OperationalError, InterfaceError)) and code != SQLITE_OURS
+        return operational or code in SQLITE_OUTSIDE
     return isinstance(error, (PoolTimeout, OSError)) or "asyncpg" in type(error).__module__
 
 

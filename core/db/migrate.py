@@ -25,7 +25,7 @@ from core.db.metadata import metadata
 from core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
-WAIT_S = 30  # for another process that is migrating, or that holds a table
+WAIT_S = 30.0  # for another process that is migrating, or that holds a table
 LOCK = 4710  # Postgres' advisory lock of whoever migrates
 # Every module that declares tables. Imported by name, because core knows nobody above it.
 ROOMS = (
@@ -108,12 +108,12 @@ async def _with_connection(url: str, act: Callable[[Connection], str], *, alone:
 
 def _engine(url: str, alone: bool) -> AsyncEngine:
     if not url.startswith("sqlite"):
-        arguments = {"timeout": CONNECT_S, "server_settings": {"lock_timeout": str(WAIT_S * 1000)}}
+        arguments = {"timeout": CONNECT_S, "server_settings": {"lock_timeout": str(int(WAIT_S * 1000))}}
         return create_async_engine(url, hide_parameters=True, connect_args=arguments)
     engine = create_async_engine(url, hide_parameters=True)
 
     def prepare(connection: Any, _record: Any) -> None:
-        prepare_sqlite(connection, WAIT_S * 1000)
+        prepare_sqlite(connection, int(WAIT_S * 1000))
         connection.execute("PRAGMA foreign_keys=OFF").close()
 
     event.listen(engine.sync_engine, "connect", prepare)

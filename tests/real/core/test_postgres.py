@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from tests.suites.core.engine import EnginePromises
+from tests.suites.core.migrations import MigrationPromises
 
 
 class TestEngine(EnginePromises): ...
+
+
+class TestMigrations(MigrationPromises): ...

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
 from core.audit import audit_table
 from core.db.upsert import upsert
@@ -121,7 +121,7 @@ class EnginePromises:
                     raise fault
             assert told.value is fault
 
-    async def test_a_value_that_does_not_fit_is_our_fault_and_may_not_be_tried_again(self, place: Place) -> None:
+    async def test_a_value_that_does_not_fit_and_a_wrong_statement_are_our_fault(self, place: Place) -> None:
         database = await place.open()
         async with database.write() as conn:
             await conn.execute(insert(mark_table).values(MARK))
@@ -129,6 +129,9 @@ class EnginePromises:
             with pytest.raises(IntegrityError):
                 async with database.write() as conn:
                     await conn.execute(insert(mark_table).values(values))
+        with pytest.raises(SQLAlchemyError, match="nowhere"):
+            async with database.write() as conn:
+                await conn.execute(text("INSERT INTO nowhere VALUES (1)"))
         with pytest.raises((OverflowError, StatementError)):
             async with database.write() as conn:
                 await conn.execute(insert(mark_table).values(journal_id="k", seq=2**70))
