@@ -16,9 +16,9 @@ from core.errors import Unavailable
 from core.jobs.store import job_table
 from core.journal.flusher import mark_table
 from core.users.store import user_table
-from tests.suites.core.place import STATEMENT_S, Place
+from tests.suites.core.place import QUICK_S, Place
 
-FUSE_S = 3 * (2 * STATEMENT_S + 2)
+FUSE_S = 3 * (2 * QUICK_S + 2)
 MARK = {"journal_id": "j", "seq": 1}
 
 
@@ -57,12 +57,12 @@ class EnginePromises:
         database = await place.open()
         async with database.write() as conn:
             await conn.execute(insert(mark_table).values(MARK))
-            async with database.read(deadline_s=STATEMENT_S) as reader:
+            async with database.read() as reader:
                 assert (await reader.execute(select(mark_table))).all() == []
         assert await place.count(mark_table) == 1
 
     async def test_no_write_of_many_at_once_is_lost(self, place: Place) -> None:
-        database = await place.open(statement_s=10)
+        database = await place.open()
         async with database.write() as conn:
             await conn.execute(insert(mark_table).values(journal_id="j", seq=0))
 
@@ -74,7 +74,7 @@ class EnginePromises:
         assert await place.rows(mark_table) == [("j", 60)]
 
     async def test_a_lock_held_by_somebody_else_is_told_in_time_and_later_writes_go_on(self, place: Place) -> None:
-        database = await place.open()
+        database = await place.open(statement_s=QUICK_S)
         async with place.locked("journal_mark"):
             begun = time.monotonic()
             with pytest.raises(Unavailable) as told:
@@ -95,7 +95,7 @@ class EnginePromises:
         assert await place.count(mark_table) == 0
 
     async def test_who_waits_for_their_turn_waits_no_longer_than_their_deadline(self, place: Place) -> None:
-        database = await place.open(statement_s=10)
+        database = await place.open()
         held, done = asyncio.Event(), asyncio.Event()
 
         async def hold() -> None:
@@ -137,7 +137,7 @@ class EnginePromises:
                 await conn.execute(insert(mark_table).values(journal_id="k", seq=2**70))
 
     async def test_no_error_tells_the_values_of_a_statement(self, place: Place) -> None:
-        database = await place.open()
+        database = await place.open(statement_s=QUICK_S)
         row = {
             "id": "u1", "login": "anna", "name": "张伟", "roles": [], "language": "en", "active": True,
             "password_hash": "$argon2id$planted", "created_at": place.clock.now(),
