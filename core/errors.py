@@ -24,7 +24,7 @@ class NotFound(AftercallError):
     """The thing named does not exist, or not for the one who asks."""
 
     def __init__(self, what: str, key: str) -> None:
-        super().__init__(f"core:{what}-not-found", f"There is no {what} '{key}'.", status=404)
+        super().__init__(f"core:{what.replace(' ', '-')}-not-found", f"There is no {what} '{key}'.", status=404)
 
 
 class Refused(AftercallError):

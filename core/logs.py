@@ -1,6 +1,8 @@
 """Structured logs: one JSON object a line, with the interaction's id, without secrets and without personal data.
 
-Masking is the last step before a line is written, so that no caller can forget it.
+Does not decide what is worth a line. Masking is the last step before a line is written, so that no caller can forget it;
+it goes through every value, whatever its type and however deep, and what ends a thread or the process is logged the same
+way instead of being printed bare.
 """
 
 from __future__ import annotations
@@ -8,39 +10,67 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Collection, Mapping, MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
 
 SECRET_KEYS = re.compile(r"pass(word|wd)?|secret|token|authorization|cookie|second_factor|api_key", re.I)
-# Eight digits and more in a row, with the usual separators: a phone or card number. Times and ids have letters or dots.
-LONG_NUMBER = re.compile(r"(?<![\w.:-])\+?\d[\d ()]{6,}\d(?![\w.:])")
+PERSONAL_KEYS = frozenset({"caller_name", "customer", "email", "address", "note"})
+WHOLE = frozenset({"timestamp", "interaction_id", "level"})
+DEPTH = 8
+LONGEST = 32_000  # characters of one value: logging must not take long, whatever somebody sends us
+
+# `scheme://user:secret@host`, `Bearer secret`, `token=secret`, `'password': 'secret'`. Every repetition is bounded, so that
+# no text makes them slow.
+_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@]{0,200}:)[^\s/@]{1,500}(?=@)", re.I)
+_SCHEME = re.compile(r"\b(Bearer|Basic|Digest)\s+[^\s,;'\"]+", re.I)
+_NAMED = re.compile(
+    rf"((?:{SECRET_KEYS.pattern})\w{{0,40}}[\"']?\s{{0,3}}[:=]\s{{0,3}}[\"']?)([^\s\"',;&)}}\]]+)", re.I
+)
+_MAIL = re.compile(r"[\w.+%-]{1,64}(?=@[\w-]{1,63}(?:\.[\w-]{1,63}){0,5}\.[a-z]{2,})", re.I)
+# Eight digits and more with the usual separators: a phone or card number. Dates are told apart first. Not numbers: digits
+# inside a word, and behind or before a point with digits (fractions, ids such as n1-1764000000.12).
+_NUMBER = re.compile(
+    r"(?P<date>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?)|(?<!\w)(?<!\d\.)\+?\(?\d(?:[ ()-]{0,3}\d){7,}(?!\w)(?!\.\d)"
+)
 
 
 def masked(text: str) -> str:
-    """Phone numbers and the like cut to their last four digits: `+8613800138000` → `…8000`."""
-    return LONG_NUMBER.sub(lambda found: "…" + re.sub(r"\D", "", found.group())[-4:], text)
+    """The text without passwords, tokens and mail names; long numbers cut to their last four: `+8613800138000` → `…8000`."""
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(text)} characters)"
+    text = _IN_URL.sub(r"\1***", text)
+    text = _SCHEME.sub(r"\1 ***", text)
+    text = _NAMED.sub(lambda found: f"{found[1]}***", text)
+    text = _MAIL.sub("***", text)
+    return _NUMBER.sub(lambda found: found[0] if found["date"] else "…" + re.sub(r"\D", "", found[0])[-4:], text)
 
 
 def mask(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: hides values under secret keys and masks long numbers in every text."""
+    """A structlog processor: hides values under secret and personal keys and masks every text, however deep it lies."""
     for key, value in entry.items():
-        if SECRET_KEYS.search(key):
-            entry[key] = "***"
-        elif key in ("timestamp", "interaction_id", "level"):
-            continue
-        elif isinstance(value, str):
-            entry[key] = masked(value)
-        elif isinstance(value, dict):
-            entry[key] = {k: "***" if SECRET_KEYS.search(str(k)) else _plain(v) for k, v in value.items()}
-        elif isinstance(value, list | tuple):
-            entry[key] = [_plain(item) for item in value]
+        if key not in WHOLE and not key.startswith("_"):  # `_record` is the standard library's own, taken out later
+            entry[key] = _hidden(key, value, DEPTH)
     return entry
 
 
-def _plain(value: Any) -> Any:
-    return masked(value) if isinstance(value, str) else value
+def _hidden(key: str, value: Any, depth: int) -> Any:
+    if SECRET_KEYS.search(key) or key.lower() in PERSONAL_KEYS:
+        return "***"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return masked(value)
+    if depth > 0 and isinstance(value, Mapping):
+        return {masked(str(name)): _hidden(str(name), inner, depth - 1) for name, inner in value.items()}
+    if depth > 0 and isinstance(value, Collection) and not isinstance(value, bytes | bytearray | memoryview):
+        return [_hidden("", inner, depth - 1) for inner in value]
+    if isinstance(value, BaseException):
+        return masked(f"{type(value).__name__}: {value}")
+    return masked(repr(value))
 
 
 def set_up(level: str = "info", form: str = "json") -> None:
@@ -49,6 +79,7 @@ def set_up(level: str = "info", form: str = "json") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         mask,
     ]
@@ -72,3 +103,12 @@ def set_up(level: str = "info", form: str = "json") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
+    logging.captureWarnings(True)
+    sys.excepthook = _died
+    threading.excepthook = lambda end: _died(end.exc_type, end.exc_value, end.exc_traceback)
+
+
+def _died(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What nobody caught. Ctrl-C is no fault."""
+    if not issubclass(kind, KeyboardInterrupt):
+        structlog.get_logger().critical("died", exc_info=(kind, error, trace))

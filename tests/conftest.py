@@ -2,8 +2,11 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("landing", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)
 settings.load_profile("landing" if os.environ.get("CI") else "search")
+
+pytest.register_assert_rewrite("tests.suites")

@@ -1,11 +1,14 @@
 """Brings a database to the newest schema (Alembic), and tells which revision it stands at.
 
-Invariant: a migration that fails leaves the database at the revision before it (each runs in its own transaction).
+Invariants: a migration that fails leaves the database as the one before it left it (each runs in its own transaction, on
+SQLite too, where the driver's own habits would commit half-way); two that migrate at once go one after the other; a table
+that is made anew on SQLite takes no rows of other tables with it; references are whole after every migration.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from core.db.engine import async_url, prepare_sqlite
+from core.db.engine import CONNECT_S, async_url, prepare_sqlite
+from core.db.faults import outside_faults
 from core.db.metadata import metadata
+from core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
+WAIT_S = 30.0  # for another process that is migrating, or that holds a table
+LOCK = 4710  # Postgres' advisory lock of whoever migrates
 # Every module that declares tables. Imported by name, because core knows nobody above it.
 ROOMS = (
     "core.db.outbox", "core.audit", "core.lease", "core.jobs.store", "core.journal.flusher", "core.users.store",
@@ -42,12 +49,15 @@ def config(connection: Connection | None = None) -> Config:
 
 
 async def migrate(url: str, revision: str = "head") -> str:
-    """Upgrades to `revision`; returns where the database stands afterwards. Raises what the database says when it cannot."""
-    return await _with_connection(url, lambda conn: _upgrade(conn, revision))
+    """Upgrades to `revision`; returns where the database stands afterwards.
+
+    Raises Unavailable when it cannot be reached or is held by others for too long; else what the database says.
+    """
+    return await _with_connection(url, lambda conn: _upgrade(conn, revision), alone=True)
 
 
 async def current(url: str) -> str:
-    """The revision the database stands at; "" for an empty one."""
+    """The revision the database stands at; "" for an empty one. Raises Unavailable."""
     return await _with_connection(url, lambda conn: MigrationContext.configure(conn).get_current_revision() or "")
 
 
@@ -69,19 +79,44 @@ def _upgrade(conn: Connection, revision: str) -> str:
     return MigrationContext.configure(conn).get_current_revision() or ""
 
 
-async def _with_connection(url: str, act: Any) -> str:
-    engine = create_async_engine(async_url(url))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_for_migration)
+def check_references(ctx: MigrationContext, step: Any, heads: Any, run_args: Any) -> None:
+    """Called in each migration's transaction. Raises when a row of SQLite points to nothing: references slept meanwhile."""
+    if ctx.dialect.name == "sqlite" and ctx.connection is not None:
+        broken = ctx.connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise ValueError(f"after this migration {len(broken)} rows point to nothing, the first in {broken[0][0]}")
+
+
+async def _with_connection(url: str, act: Callable[[Connection], str], *, alone: bool = False) -> str:
+    engine = _engine(async_url(url), alone)
     try:
-        async with engine.connect() as conn:
-            result = await conn.run_sync(act)
-            await conn.commit()
-            return str(result)
+        with outside_faults() as faults:
+            async with engine.connect() as conn:
+                if alone and engine.dialect.name == "postgresql":
+                    await conn.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")  # until the connection closes
+                    await conn.commit()
+                with faults.block():
+                    result = await conn.run_sync(act)
+                await conn.commit()
+                return result
+    except Unavailable as error:
+        cause = getattr(error.__cause__, "orig", None) or error.__cause__
+        raise Unavailable("database", f"The database cannot be used now: {cause}.") from error
     finally:
         await engine.dispose()
 
 
-def _prepare_for_migration(connection: Any, record: Any) -> None:
-    prepare_sqlite(connection, record)
-    connection.isolation_level = "DEFERRED"  # Alembic leaves transactions to the driver
+def _engine(url: str, alone: bool) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        arguments = {"timeout": CONNECT_S, "server_settings": {"lock_timeout": str(int(WAIT_S * 1000))}}
+        return create_async_engine(url, hide_parameters=True, connect_args=arguments)
+    engine = create_async_engine(url, hide_parameters=True)
+
+    def prepare(connection: Any, _record: Any) -> None:
+        prepare_sqlite(connection, int(WAIT_S * 1000))
+        connection.execute("PRAGMA foreign_keys=OFF").close()
+
+    event.listen(engine.sync_engine, "connect", prepare)
+    begin = "BEGIN IMMEDIATE" if alone else "BEGIN"
+    event.listen(engine.sync_engine, "begin", lambda conn: conn.exec_driver_sql(begin))
+    return engine

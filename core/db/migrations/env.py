@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from core.db.migrate import tables
+from core.db.migrate import check_references, tables
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -10,6 +10,8 @@ context.configure(
     target_metadata=tables(),
     render_as_batch=True,
     transaction_per_migration=True,
+    transactional_ddl=True,
+    on_version_apply=check_references,
     compare_type=True,
 )
 with context.begin_transaction():
