@@ -199,7 +199,7 @@ class Switchboard:
         for seen in sorted(listed.values(), key=lambda it: not it.channel.startswith(self._trunk)):  # callers first
             self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
         for uniques in self._own_channels.values():
-            uniques &= listed.keys()
+            uniques.intersection_update(listed)
         for extension in self._own_channels:
             self._tell_device(extension)
         missing = {unique for call in self.recent() for unique in _channels_of(call)} - listed.keys()
@@ -277,7 +277,7 @@ class Switchboard:
         for call in self.calls():
             self._calls[call.id] = replace(call, told=call.told | {"ended"})
             self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=UNSEEN))
-            self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=UNSEEN))
+            self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=0))
 
     def note_orphan(self, leg_id: str) -> None:
         """A phone rang for an offer whose maker is gone; it was stopped."""
