@@ -54,16 +54,28 @@ def block(text: str) -> Block:
                 dialled="400", context="from-trunk",
             ),
         ),
-        ("Event: Newstate\nUniqueid: 1\nChannel: c\nChannelStateDesc: Ringing", ChannelState(at=AT, uniqueid="1", channel="c", state="Ringing")),
+        (
+            "Event: Newstate\nUniqueid: 1\nChannel: c\nChannelStateDesc: Ringing",
+            ChannelState(at=AT, uniqueid="1", channel="c", state="Ringing"),
+        ),
         ("Event: Hangup\nUniqueid: 1\nChannel: c\nCause: 17", ChannelGone(at=AT, uniqueid="1", channel="c", cause=17)),
         ("Event: Hangup\nUniqueid: 1\nChannel: c", ChannelGone(at=AT, uniqueid="1", channel="c", cause=0)),
-        ("Event: BridgeEnter\nUniqueid: 1\nChannel: c\nBridgeUniqueid: b", BridgeEntered(at=AT, uniqueid="1", channel="c", bridge_id="b")),
-        ("Event: BridgeLeave\nUniqueid: 1\nChannel: c\nBridgeUniqueid: b", BridgeLeft(at=AT, uniqueid="1", channel="c", bridge_id="b")),
+        (
+            "Event: BridgeEnter\nUniqueid: 1\nChannel: c\nBridgeUniqueid: b",
+            BridgeEntered(at=AT, uniqueid="1", channel="c", bridge_id="b"),
+        ),
+        (
+            "Event: BridgeLeave\nUniqueid: 1\nChannel: c\nBridgeUniqueid: b",
+            BridgeLeft(at=AT, uniqueid="1", channel="c", bridge_id="b"),
+        ),
         ("Event: Hold\nUniqueid: 1", HoldChanged(at=AT, uniqueid="1", on=True)),
         ("Event: Unhold\nUniqueid: 1", HoldChanged(at=AT, uniqueid="1", on=False)),
         ("Event: DeviceStateChange\nDevice: PJSIP/101\nState: INUSE", DeviceChanged(at=AT, extension="101", state="INUSE")),
         ("Event: OriginateResponse\nResponse: Failure\nActionID: x-o1", OriginateFailed(at=AT, action_id="x-o1")),
-        ("Event: UserEvent\nUserEvent: AcWaiting\nAcQueue: service\nQueue: other", Told(at=AT, name="AcWaiting", fields={"queue": "service"})),
+        (
+            "Event: UserEvent\nUserEvent: AcWaiting\nAcQueue: service\nQueue: other",
+            Told(at=AT, name="AcWaiting", fields={"queue": "service"}),
+        ),
         ("Event: FullyBooted\nUptime: 12", Booted(at=AT, uptime_s=12.0)),
     ],
 )  # fmt: skip
@@ -96,7 +108,18 @@ def test_what_does_not_say_whom_it_is_about_or_says_nonsense_is_no_event(text: s
     assert read(block(text)) is None
 
 
-HEADERS = ("Event", "Uniqueid", "Channel", "Timestamp", "Cause", "ChannelStateDesc", "Device", "State", "Uptime", "AcAt")
+HEADERS = (
+    "Event",
+    "Uniqueid",
+    "Channel",
+    "Timestamp",
+    "Cause",
+    "ChannelStateDesc",
+    "Device",
+    "State",
+    "Uptime",
+    "AcAt",
+)
 NAMES = ("Newchannel", "Newstate", "Hangup", "BridgeEnter", "Hold", "DeviceStateChange", "OriginateResponse", "UserEvent",
          "FullyBooted")  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,14 @@ BLOCKS = st.lists(st.lists(st.tuples(NAMES, TEXT), min_size=1, max_size=4), max_
 BREAKS = ["\r", "\n", "\0", "\r\n\r\nAction: Originate"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _a_loop() -> Iterator[None]:
+    """panoramisk's Action makes a future of its own, and a future wants a loop."""
+    with asyncio.Runner() as runner:
+        runner.get_loop()
+        yield
+
+
 def wire(blocks: list[list[tuple[str, str]]]) -> bytes:
     return "".join("".join(f"{name}: {text}\r\n" for name, text in block) + "\r\n" for block in blocks).encode()
 
@@ -24,9 +34,7 @@ def wire(blocks: list[list[tuple[str, str]]]) -> bytes:
 def fed(data: bytes, cuts: list[int], bound: int = BLOCK_BOUND) -> tuple[list[Block], int]:
     framer = Framer(bound)
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    blocks = [
-        block for begin, end in zip(edges, edges[1:], strict=False) for block in framer.feed(data[begin:end])
-    ]
+    blocks = [block for begin, end in zip(edges, edges[1:], strict=False) for block in framer.feed(data[begin:end])]
     return blocks, framer.dropped
 
 
@@ -48,7 +56,9 @@ def test_the_same_blocks_come_out_however_the_bytes_were_cut(blocks: list, cuts:
     st.lists(st.sampled_from(["a: 1", "b: " + "x" * 30, "b: " + "x" * 29, "c: 李", "", "no colon", ": y"]), max_size=8),
     st.lists(st.integers(0, 10_000), max_size=12),
 )
-def test_what_is_too_large_is_dropped_and_counted_the_same_however_it_was_cut(lines: list[str], cuts: list[int]) -> None:
+def test_what_is_too_large_is_dropped_and_counted_the_same_however_it_was_cut(
+    lines: list[str], cuts: list[int]
+) -> None:
     data = "".join(f"{line}\r\n" for line in lines).encode() + b"\r\nEvent: Next\r\n\r\n"
     assert fed(data, cuts, bound=32) == fed(data, [], bound=32)
 
@@ -135,7 +145,19 @@ def test_headers_whose_names_differ_only_in_case_are_refused_instead_of_one_bein
 
 # --- strangers' text in our own actions
 
-HOSTILE = ['"', "\\", "<100>", "a\r\nAction: Originate", "\0", "${SHELL(id)}", "x,y", "(z)", "; drop", "\u202eevil", "李娜"]
+HOSTILE = [
+    '"',
+    "\\",
+    "<100>",
+    "a\r\nAction: Originate",
+    "\0",
+    "${SHELL(id)}",
+    "x,y",
+    "(z)",
+    "; drop",
+    "\u202eevil",
+    "李娜",
+]
 
 
 @given(st.text(max_size=200) | st.sampled_from(HOSTILE), st.text(max_size=200) | st.sampled_from(HOSTILE))

@@ -30,7 +30,11 @@ def crowd(chance: random.Random) -> list[Block]:
 
 def mangle(told: list[Block], chance: random.Random) -> list[Block]:
     """Some lost, some told again, everything in another order (near by, or anywhere)."""
-    lost, again, reach = chance.choice((0.0, 0.05, 0.3, 0.7)), chance.choice((0.0, 0.1, 0.5)), chance.choice((0, 3, 1000))
+    lost, again, reach = (
+        chance.choice((0.0, 0.05, 0.3, 0.7)),
+        chance.choice((0.0, 0.1, 0.5)),
+        chance.choice((0, 3, 1000)),
+    )
     placed = []
     for place, block in enumerate(told):
         if chance.random() < lost:
@@ -60,7 +64,9 @@ def run(seed: int) -> None:
     truth.show(mangled.board, asked_at, sure=False)
 
     assert belief(mangled.board, truth) == belief(plain.board, truth)
-    assert set(belief(plain.board, truth)) == {unique for unique, it in truth.up.items() if it.name.startswith("PJSIP/trunk-")}
+    assert set(belief(plain.board, truth)) == {
+        unique for unique, it in truth.up.items() if it.name.startswith("PJSIP/trunk-")
+    }
     check_told(plain.heard.events, up, truth.failed)
     check_told(mangled.heard.events, up, truth.failed)
 

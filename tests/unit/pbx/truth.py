@@ -42,7 +42,9 @@ class Truth:
     def tell(self, block: Block) -> None:
         unique, event = first(block, "uniqueid"), first(block, "event")
         if event == "Newchannel":
-            channel = self.up[unique] = Channel(unique, first(block, "channel"), block, first(block, "channelstatedesc"))
+            channel = self.up[unique] = Channel(
+                unique, first(block, "channel"), block, first(block, "channelstatedesc")
+            )
             if channel.name.startswith("PJSIP/trunk-"):
                 dialled = first(block, "exten")
                 channel.variables |= {"AC_IX": unique, "AC_DNIS": dialled, "AC_ENTRY": ENTRIES.get(dialled, "")}
@@ -151,4 +153,6 @@ def check_told(events: list[DomainEvent], up: set[str], failed: frozenset[str] =
     assert (begun - over) - failed == (begun & up) - failed and not (over & up) - failed
 
 
-_ONCE = frozenset({"CallArrived", "CallAnswered", "CallEnded", "LegRinging", "LegAnswered", "LegEnded", "CallConnected"})
+_ONCE = frozenset(
+    {"CallArrived", "CallAnswered", "CallEnded", "LegRinging", "LegAnswered", "LegEnded", "CallConnected"}
+)
