@@ -160,6 +160,8 @@ class AgiSession:
                             continue
                         return Failed(520, "wrong words")
                     reply = reply_of(line)
+                    if reply.code < 200:
+                        continue
                     if reply.code == 511:
                         return self._gone()
                     return reply if reply.code == 200 else Failed(reply.code, reply.data)

@@ -205,16 +205,19 @@ def read(block: Block) -> AmiEvent | None:
     return event
 
 
-def seen_in_status(block: Block) -> ChannelSeen | None:
-    """A channel of the answer to `Status`, with the channel variables that were asked for."""
+def seen_in_status(block: Block, asked_at: datetime) -> ChannelSeen | None:
+    """A channel of the answer to `Status`, with the channel variables that were asked for.
+
+    A list's items carry no time of their own. They get the moment of asking: whatever happens after the list was made is
+    later than that, however late the list is read.
+    """
     if first(block, "event") != "Status" or not first(block, "uniqueid"):
         return None
-    moment = datetime.now(UTC)  # a list's items carry no time of their own
     pairs = (text.partition("=")[::2] for text in every(block, "variable"))
     variables = {name: "" if value == "(null)" else value for name, value in pairs}
     state = first(block, "channelstatedesc")
     return ChannelSeen(
-        at=moment, uniqueid=first(block, "uniqueid"), channel=first(block, "channel"),
+        at=asked_at, uniqueid=first(block, "uniqueid"), channel=first(block, "channel"),
         linkedid=first(block, "linkedid"), number=clean_number(first(block, "calleridnum")),
         name=clean_name(first(block, "calleridname")), dialled=first(block, "exten"), context=first(block, "context"),
         up=state == "Up", ringing=state == "Ringing", bridge_id=first(block, "bridgeid"), variables=variables,

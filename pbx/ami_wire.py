@@ -16,7 +16,7 @@ BLOCK_BOUND = 1 << 20
 
 
 class UnsafeValue(ValueError):
-    """A header that would break out of its line."""
+    """An action that would not arrive as the one that was meant."""
 
 
 class Framer:
@@ -29,8 +29,9 @@ class Framer:
         self.dropped = 0
 
     def feed(self, data: bytes) -> list[Block]:
+        seen = max(0, len(self._rest) - len(END) + 1)  # no end begins before it
         self._rest += data
-        if END not in self._rest:
+        if self._rest.find(END, seen) < 0:
             self._check_bound()
             return []
         *whole, rest = bytes(self._rest).split(END)
@@ -39,17 +40,19 @@ class Framer:
         for raw in whole:
             if self._skipping:
                 self._skipping = False  # the tail of the block that was too large
+            elif len(raw) > self._bound:
+                self.dropped += 1
             elif raw:
                 blocks.append(headers_of(raw))
         self._check_bound()
         return blocks
 
     def _check_bound(self) -> None:
-        if len(self._rest) > self._bound:
+        if len(self._rest) >= self._bound + len(END):  # the last bytes may be the beginning of the end
             if not self._skipping:
                 self.dropped += 1
             self._skipping = True
-            del self._rest[:-3]  # the end of the block may have begun
+            del self._rest[: 1 - len(END)]
 
 
 def headers_of(raw: bytes) -> Block:
@@ -82,8 +85,10 @@ def every(block: Block, key: str) -> list[str]:
 
 
 def encode(action_id: str, name: str, headers: Mapping[str, str | Sequence[str]]) -> bytes:
-    """One action as bytes. Raises UnsafeValue for CR, LF or NUL anywhere in it."""
+    """One action as bytes. Raises UnsafeValue for CR, LF or NUL anywhere in it, and for a header that is there twice."""
     values = {"Action": name, "ActionID": action_id, **headers}
+    if len({key.lower() for key in values}) != len(headers) + 2:
+        raise UnsafeValue(f"{name}: a header is there twice")  # Asterisk would take one, and we do not know which
     for key, value in values.items():
         for text in (key, *([value] if isinstance(value, str) else value)):
             if any(mark in text for mark in "\r\n\0"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.events import pbx as facts
 from core.events.base import DomainEvent
@@ -30,7 +30,7 @@ from pbx.ami_events import (
 
 UNREACHABLE = 20
 USUAL = frozenset({0, 16, 127})  # Asterisk gives 0 for a caller who hangs up while waiting
-
+TICK = timedelta(microseconds=1)  # the finest difference Asterisk tells
 
 Span = tuple[datetime, datetime | None]
 
@@ -85,12 +85,13 @@ class Leg:
 
 @dataclass(frozen=True)
 class Visit:
-    """One time the caller came into the wait context."""
+    """One time the caller came into the wait context, at `came`; they have waited since `at`, whatever came between."""
 
     number: int
     channel: str
     queue: str
     at: datetime
+    came: datetime
     language: str = ""
     priority: int = 0
     skills: tuple[tuple[str, int], ...] = ()
@@ -128,7 +129,10 @@ class Call:
     @property
     def waiting(self) -> bool:
         """The caller has come into the wait context and has not talked to anybody since the last time."""
-        return bool(self.visits) and not self.ended and self.talking is None
+        if not self.visits or self.ended:
+            return False
+        came = max(visit.came for visit in self.visits.values())
+        return not any(joined >= came for leg in self.legs.values() for joined, _ in _joins(self.caller, leg))
 
     @property
     def talk_s(self) -> float:
@@ -215,9 +219,11 @@ def _leg_seen(leg: Leg, event: AmiEvent) -> Leg:
         leg = replace(leg, ringing_at=event.at)
     if event.up and leg.answered_at is None:
         leg = replace(leg, answered_at=event.at)
-    stay = leg.stay(event.bridge_id)
-    if event.bridge_id and (stay is None or not stay.here):
-        leg = _stayed(leg, event.bridge_id, entered=event.at)
+    stay = leg.stay(event.bridge_id) or Stay(event.bridge_id)
+    if event.bridge_id and not stay.here:
+        # It is there again, though the list was asked for before we heard that it had left.
+        entered = max([event.at, *(left + TICK for left in stay.left[-1:])])
+        leg = _stayed(leg, event.bridge_id, entered=entered)
     return leg
 
 
@@ -297,7 +303,7 @@ def visit_of(event: Told) -> Visit | None:
         at = now if said.get("fresh") == "1" else datetime.fromtimestamp(int(said["at"]) / 1000, UTC)
         skills = [part.partition(":") for part in said.get("skills", "").split(",") if part]
         return Visit(
-            number=int(said.get("visit") or 1), channel=said["channel"], queue=said.get("queue", ""), at=at,
+            number=int(said.get("visit") or 1), channel=said["channel"], queue=said.get("queue", ""), at=at, came=event.at,
             language=said.get("lang", ""), priority=int(said.get("prio") or 0),
             skills=tuple(sorted((name, int(least or 1)) for name, _, least in skills)),
             ani=said.get("ani", ""), level=said.get("level", ""), problem=said.get("problem", ""),
@@ -332,6 +338,16 @@ def _together(caller: Leg, leg: Leg, *, now_only: bool = False) -> str:
     return ""
 
 
+def _joins(caller: Leg, leg: Leg) -> list[tuple[datetime, str]]:
+    """When, and in which bridge, they last came together; each bridge in which both have stood."""
+    joins = []
+    for stay in leg.stays:
+        mine = caller.stay(stay.bridge_id)
+        if mine is not None and stay.entered and mine.entered:
+            joins.append((max(stay.entered[-1], mine.entered[-1]), stay.bridge_id))
+    return joins
+
+
 def _talked_s(caller: Leg, leg: Leg) -> float:
     total = 0.0
     for stay in leg.stays:
@@ -348,10 +364,9 @@ def _end_reason(call: Call) -> str:
     """Who ended the call: whoever left the last common bridge first; without a talk, the caller or the system."""
     if call.caller.cause == UNSEEN:
         return "vanished"
-    for leg in call.legs.values():
-        bridge = _together(call.caller, leg)
-        if not bridge:
-            continue
+    talks = [(*join, leg) for leg in call.legs.values() for join in _joins(call.caller, leg)]
+    if talks:
+        _, bridge, leg = max(talks, key=lambda talk: talk[:2])
         theirs, mine = ((who.stay(bridge) or Stay(bridge)).last_left for who in (leg, call.caller))
         if theirs is not None and (mine is None or theirs <= mine):
             return "agent_hangup"

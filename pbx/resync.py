@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 import structlog
 
@@ -66,8 +67,10 @@ class Resync:
         return repairs
 
     async def _list(self, *, sure: bool) -> tuple[list[ChannelSeen], int]:
+        asked_at = datetime.now(UTC)
+
         def take(blocks: list[Block]) -> tuple[list[ChannelSeen], int]:
-            channels = [seen for seen in map(seen_in_status, blocks) if seen is not None]
+            channels = [seen for block in blocks if (seen := seen_in_status(block, asked_at)) is not None]
             known, self.known = self.known, {}
             return channels, self._board.take_list(channels, known=known, sure=sure)
 

@@ -109,13 +109,17 @@ class Switchboard:
 
     def _channel(self, event: AmiEvent, unique: str) -> None:
         channel: str = getattr(event, "channel", "")
-        interaction_id = unique if unique in self._calls else unique.rpartition("-")[0]
+        interaction_id = self._interaction_of(unique)
         if interaction_id in self._calls:
             self._give(interaction_id, event)
         elif channel.startswith(self._trunk):
             self._give(unique, event)
         else:
             self._own(event, unique, channel)
+
+    def _interaction_of(self, unique: str) -> str:
+        """Whose channel it is: the call's that has this very id, or of which it is a leg."""
+        return unique if unique in self._calls else unique.rpartition("-")[0]
 
     def _give(self, interaction_id: str, event: AmiEvent) -> None:
         call = self._calls.get(interaction_id)
@@ -195,12 +199,12 @@ class Switchboard:
         for seen in sorted(listed.values(), key=lambda it: not it.channel.startswith(self._trunk)):  # callers first
             self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
         for uniques in self._own_channels.values():
-            uniques &= listed.keys()
+            uniques.intersection_update(listed)
         for extension in self._own_channels:
             self._tell_device(extension)
-        missing = {unique for call in self.calls() for unique in _channels_of(call)} - listed.keys()
+        missing = {unique for call in self.recent() for unique in _channels_of(call)} - listed.keys()
         gone = missing if sure else missing & self._missing
-        for call in self.calls():
+        for call in self.recent():
             self._end_gone(call, gone)
         self._missing = missing - gone
         for interaction_id, before_us in known.items():
@@ -220,13 +224,13 @@ class Switchboard:
     def _list_one(self, seen: ChannelSeen) -> None:
         unknown = seen.uniqueid not in self._calls
         if unknown and seen.channel.startswith(self._trunk):
-            if seen.variables.get("AC_IX", seen.uniqueid) != seen.uniqueid:
-                return
+            if (seen.variables.get("AC_IX") or seen.uniqueid) != seen.uniqueid:
+                return  # the trunk's end of somebody else's call
             entry = seen.variables.get("AC_ENTRY", "")
             self._calls[seen.uniqueid] = Call(seen.uniqueid, entry=entry, dnis=seen.variables.get("AC_DNIS", ""))
             self._repair(seen.uniqueid, "call_found", "Asterisk has this call and we did not know of it")
         self._channel(seen, seen.uniqueid)
-        call = self._calls.get(seen.uniqueid)
+        call = self._calls.get(self._interaction_of(seen.uniqueid))
         if call is None or call.ended:
             return
         self._list_bridge(call, seen)
@@ -246,31 +250,34 @@ class Switchboard:
         for stay in leg.stays if leg is not None else ():
             if stay.here and stay.bridge_id != seen.bridge_id:
                 self._repair(call.id, "bridge_left", f"{seen.channel} has left a bridge and we did not know of it")
-                left = BridgeLeft(
-                    at=self._clock.now(), uniqueid=seen.uniqueid, channel=seen.channel, bridge_id=stay.bridge_id
-                )
+                # No later than it may have come back, of which we shall hear.
+                at = max(seen.at, stay.entered[-1])
+                left = BridgeLeft(at=at, uniqueid=seen.uniqueid, channel=seen.channel, bridge_id=stay.bridge_id)
                 self._give(call.id, left)
 
     def _end_gone(self, call: Call, gone: Collection[str]) -> None:
         """Ends what Asterisk no longer has: legs first, so that who hung up is not mistaken."""
         now = self._clock.now()
-        for leg in call.legs.values():
+        for leg in _legs_up(call):
             if leg.leg_id in gone:
                 self._repair(
                     call.id, "leg_ended", f"extension {leg.extension or '?'} no longer has its leg of this call"
                 )
                 self._give(call.id, ChannelGone(at=now, uniqueid=leg.leg_id, channel=leg.channel, cause=UNSEEN))
-        if call.id in gone:
+        if call.id in gone and not call.ended:
             self._repair(call.id, "call_ended", "Asterisk no longer has this call")
             self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=UNSEEN))
 
     def lost_node(self) -> None:
-        """Asterisk itself was lost: every call in it is over."""
+        """Asterisk itself was lost: every call and every leg in it is over."""
         now = self._clock.now()
+        for call in self.recent():
+            for leg in _legs_up(call):
+                self._give(call.id, ChannelGone(at=now, uniqueid=leg.leg_id, channel=leg.channel, cause=UNSEEN))
         for call in self.calls():
             self._calls[call.id] = replace(call, told=call.told | {"ended"})
             self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=UNSEEN))
-            self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=UNSEEN))
+            self._events.emit(facts.CallEnded(interaction_id=call.id, at=now, reason="node_lost", cause=0))
 
     def note_orphan(self, leg_id: str) -> None:
         """A phone rang for an offer whose maker is gone; it was stopped."""
@@ -292,9 +299,14 @@ def is_leg(unique: str) -> bool:
     return "-" in unique.rpartition(".")[2]
 
 
+def _legs_up(call: Call) -> list[Leg]:
+    """The legs that are up as far as we know. One that failed without a channel never was."""
+    return [leg for leg in call.legs.values() if leg.ended_at is None and (leg.channel or not leg.failed)]
+
+
 def _channels_of(call: Call) -> list[str]:
-    """The channels of a call that are up as far as we know; the caller's only when we have seen it."""
-    return [call.id, *(leg.leg_id for leg in call.legs.values() if leg.ended_at is None and not leg.failed)]
+    """The channels of a call that are up as far as we know; its legs may outlive it."""
+    return [*([] if call.ended else [call.id]), *(leg.leg_id for leg in _legs_up(call))]
 
 
 def _visit_no(said: Mapping[str, str]) -> int:

@@ -148,6 +148,51 @@ def test_whoever_left_first_hung_up_even_within_one_millisecond(who: str) -> Non
     assert call.talk_s == 3.5 and not call.waiting and call.talking is None
 
 
+def second_talk(*, leaver: str) -> list[AmiEvent]:
+    """The first agent hung up, the caller went back into the queue and was given to another agent."""
+    leg = f"{IX}-o2"
+    first, second = (leg, IX) if leaver == "agent" else (IX, leg)
+    fields = {"interaction": IX, "channel": "PJSIP/trunk-1", "visit": "2", "queue": "service", "at": "0"}
+    return [
+        *talk(leaver="agent")[:-1],
+        Told(at=at(10), name="AcWaiting", fields=fields),
+        ChannelSeen(at=at(12), uniqueid=leg, channel="PJSIP/102-3"),
+        ChannelState(at=at(13), uniqueid=leg, channel="PJSIP/102-3", state="Up"),
+        BridgeEntered(at=at(14), uniqueid=leg, channel="PJSIP/102-3", bridge_id="a"),
+        BridgeEntered(at=at(14.1), uniqueid=IX, channel="PJSIP/trunk-1", bridge_id="a"),
+        BridgeLeft(at=at(20), uniqueid=first, channel="", bridge_id="a"),
+        BridgeLeft(at=at(20.0001), uniqueid=second, channel="", bridge_id="a"),
+        ChannelGone(at=at(20.1), uniqueid=leg, channel="", cause=16),
+        ChannelGone(at=at(20.2), uniqueid=IX, channel="PJSIP/trunk-1", cause=16),
+    ]
+
+
+@pytest.mark.parametrize("who", ["agent", "caller"])
+def test_with_two_talks_whoever_left_the_last_one_first_hung_up(who: str) -> None:
+    _, told = fold(second_talk(leaver=who))
+    ended = told[-1]
+    assert isinstance(ended, facts.CallEnded) and ended.reason == f"{who}_hangup"
+
+
+def test_whoever_has_talked_waits_again_only_when_they_come_back_into_the_queue() -> None:
+    story = second_talk(leaver="agent")
+    back = next(i for i, event in enumerate(story) if isinstance(event, Told))
+    joined = next(i for i, event in enumerate(story) if isinstance(event, BridgeEntered) and event.bridge_id == "a") + 1
+    first = Told(at=at(1.5), name="AcWaiting", fields={"interaction": IX, "channel": "c", "visit": "1", "at": "0"})
+    story = [*story[:2], first, *story[2:]]
+    waiting = [fold(story[: n + 1])[0].waiting for n in range(len(story))]
+    assert [n for n, (a, b) in enumerate(zip(waiting, waiting[1:], strict=False)) if a != b] == [1, 6, back, joined]
+
+
+def test_a_list_that_is_read_late_does_not_outlive_the_leaving_that_came_after_it() -> None:
+    start = talk(leaver="agent")[:5]
+    listed = ChannelSeen(at=at(6), uniqueid=LEG, channel="PJSIP/101-2", up=True, bridge_id="b")
+    call, _ = fold([*start, listed, BridgeLeft(at=at(7), uniqueid=LEG, channel="", bridge_id="b")])
+    assert not call.legs[LEG].stays[0].here
+    call, _ = fold([*start, BridgeLeft(at=at(7), uniqueid=LEG, channel="", bridge_id="b"), listed])
+    assert call.legs[LEG].stays[0].here, "it is there again, whatever the clocks say"
+
+
 def test_a_caller_who_waits_twice_is_told_waiting_twice_with_the_first_moment() -> None:
     def visit(number: int, moment: float) -> Told:
         fields = {"interaction": IX, "channel": "PJSIP/trunk-1", "visit": str(number), "queue": "service"}
