@@ -23,6 +23,23 @@ export const en = {
     lost: 'Live connection lost. Connecting again…',
     asOf: 'What you see is as of {time}.',
   },
+  house: {
+    switch: {
+      title: 'The telephone switch does not answer.',
+      means: 'No new calls reach agents: callers go to the static queue, then to voicemail. Conversations go on.',
+    },
+    database: {
+      title: 'The database does not keep up.',
+      means: 'Calls go on. Lists and reports are late; nothing is lost, it is caught up from the journal.',
+    },
+    redis: { title: 'Redis does not answer.', means: 'Calls and their distribution go on. Pages served by other processes may lag.' },
+    orders: {
+      title: 'The order system does not answer.',
+      means: 'Callers who ask for an order are offered a person. Cards show the last known order, marked as old.',
+    },
+    disk: { title: 'The disk for recordings is full.', means: 'Calls go on but are not recorded.' },
+    speech: { title: 'The speech model is missing.', means: 'Calls are recorded. Their transcripts follow when the model is there.' },
+  },
   state: {
     READY: 'Ready',
     NOT_READY: 'Not ready',

@@ -20,6 +20,14 @@ export const zh: Messages = {
     hide: '隐藏密码',
   },
   link: { live: '实时', connecting: '正在连接…', lost: '实时连接已断开，正在重连…', asOf: '当前显示的是 {time} 的状态。' },
+  house: {
+    switch: { title: '电话交换机没有响应。', means: '新来电暂时到不了坐席：来电进入静态队列，之后转语音信箱。正在进行的通话不受影响。' },
+    database: { title: '数据库跟不上。', means: '通话照常。列表和报表会延迟；数据不会丢失，之后从日志补齐。' },
+    redis: { title: 'Redis 没有响应。', means: '通话和分配照常。其他进程提供的页面可能延迟。' },
+    orders: { title: '订单系统没有响应。', means: '查询订单的来电会转人工。订单卡片显示最后已知的订单，并标明已过时。' },
+    disk: { title: '录音磁盘已满。', means: '通话照常，但不录音。' },
+    speech: { title: '缺少语音识别模型。', means: '通话照常录音，模型就绪后补做文字稿。' },
+  },
   state: { READY: '就绪', NOT_READY: '未就绪', RESERVED: '已预留', ENGAGED: '通话中', WRAP_UP: '话后处理', OFFLINE: '离线' },
   reason: {
     break: '小休',
