@@ -21,6 +21,7 @@ export const en = {
     live: 'Live',
     connecting: 'Connecting…',
     lost: 'Live connection lost. Connecting again…',
+    since: 'for',
     asOf: 'What you see is as of {time}.',
   },
   house: {
@@ -59,6 +60,9 @@ export const en = {
     login: 'Just logged in',
     wrap_up: 'After wrap-up',
     declined: 'Declined a call',
+    switch_unavailable: 'Switch unavailable',
+    no_facts: 'Offer came to nothing',
+    caller_gone: 'Caller was gone',
     other: 'Other',
   },
   callState: {
@@ -96,7 +100,7 @@ export const en = {
     call: 'Call',
     caller: 'Caller',
     where: 'Where',
-    total: 'Since arrival',
+    total: 'In all',
     language: 'Language',
     recording: 'Recording',
     noQueues: 'No queue has been set up.',
@@ -126,7 +130,7 @@ export const en = {
     changeFailed: 'The state was not changed: {why}',
     currentCall: 'Current call',
     noCall: 'No call',
-    idleReady: 'You are ready. The order appears here before your phone rings.',
+    idleReady: 'You are ready for calls.',
     idleNotReady: 'You are not ready. Choose Ready to take calls.',
     talkingFor: 'Talking for',
     ringingFor: 'Ringing for',
@@ -162,6 +166,7 @@ export const en = {
   },
   card: {
     title: 'Customer and order',
+    idle: 'The caller’s order appears here, before your phone rings.',
     incoming: 'Incoming call',
     missed: 'Missed',
     accepted: 'Answered',
@@ -252,6 +257,7 @@ export const en = {
   },
   paymentStatus: { pending: 'Open', paid: 'Paid', refunded: 'Refunded', failed: 'Failed' },
   paymentMethod: {
+    wallet: 'Mobile wallet',
     alipay: 'Alipay',
     wechat: 'WeChat Pay',
     wechat_pay: 'WeChat Pay',
@@ -305,6 +311,7 @@ export const en = {
     name: 'name',
   },
   language: { en: 'English', zh: 'Chinese' },
+  languageShort: { en: 'EN', zh: 'ZH' },
   shortcuts: {
     title: 'Keyboard shortcuts',
     hint: 'They work while no field is being typed in.',
@@ -360,6 +367,10 @@ export const en = {
     abandoned: 'Abandoned',
     voicemail: 'Voicemail',
     fallback: 'Fallback queue',
+    vanished: 'Caller vanished',
+    unseen: 'Ended while we were away',
+    talked: 'Talked',
+    not_connected: 'Never connected',
     unknown: 'Ended',
   },
   call: {
@@ -471,6 +482,8 @@ export const en = {
     exchange: 'Exchange',
     status: 'Order status',
     order_status: 'Order status',
+    'order-late': 'Order is late',
+    'order-system-unavailable': 'Order system unavailable',
   },
 }
 

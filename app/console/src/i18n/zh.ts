@@ -19,7 +19,7 @@ export const zh: Messages = {
     show: '显示密码',
     hide: '隐藏密码',
   },
-  link: { live: '实时', connecting: '正在连接…', lost: '实时连接已断开，正在重连…', asOf: '当前显示的是 {time} 的状态。' },
+  link: { live: '实时', connecting: '正在连接…', lost: '实时连接已断开，正在重连…', since: '已持续', asOf: '当前显示的是 {time} 的状态。' },
   house: {
     switch: { title: '电话交换机没有响应。', means: '新来电暂时到不了坐席：来电进入静态队列，之后转语音信箱。正在进行的通话不受影响。' },
     database: { title: '数据库跟不上。', means: '通话照常。列表和报表会延迟；数据不会丢失，之后从日志补齐。' },
@@ -40,6 +40,9 @@ export const zh: Messages = {
     login: '刚刚登录',
     wrap_up: '话后处理结束',
     declined: '拒接来电',
+    switch_unavailable: '交换机不可用',
+    no_facts: '分配无结果',
+    caller_gone: '来电已挂断',
     other: '其他',
   },
   callState: {
@@ -107,7 +110,7 @@ export const zh: Messages = {
     changeFailed: '状态未更改：{why}',
     currentCall: '当前通话',
     noCall: '没有通话',
-    idleReady: '您已就绪。话机振铃之前，订单会先显示在这里。',
+    idleReady: '您已就绪，可以接听来电。',
     idleNotReady: '您未就绪。选择“就绪”后开始接听。',
     talkingFor: '已通话',
     ringingFor: '已振铃',
@@ -143,6 +146,7 @@ export const zh: Messages = {
   },
   card: {
     title: '客户与订单',
+    idle: '来电客户的订单会在话机振铃之前显示在这里。',
     incoming: '来电',
     missed: '未接',
     accepted: '已接听',
@@ -233,6 +237,7 @@ export const zh: Messages = {
   },
   paymentStatus: { pending: '待支付', paid: '已支付', refunded: '已退款', failed: '失败' },
   paymentMethod: {
+    wallet: '手机钱包',
     alipay: '支付宝',
     wechat: '微信支付',
     wechat_pay: '微信支付',
@@ -281,6 +286,7 @@ export const zh: Messages = {
     name: '姓名',
   },
   language: { en: '英语', zh: '中文' },
+  languageShort: { en: '英', zh: '中' },
   shortcuts: {
     title: '键盘快捷键',
     hint: '未在输入框中输入时有效。',
@@ -336,6 +342,10 @@ export const zh: Messages = {
     abandoned: '放弃排队',
     voicemail: '语音留言',
     fallback: '应急队列',
+    vanished: '来电中断',
+    unseen: '离线期间结束',
+    talked: '已通话',
+    not_connected: '未接通',
     unknown: '已结束',
   },
   call: {
@@ -447,5 +457,7 @@ export const zh: Messages = {
     exchange: '换货',
     status: '订单状态',
     order_status: '订单状态',
+    'order-late': '订单延误',
+    'order-system-unavailable': '订单系统不可用',
   },
 }
