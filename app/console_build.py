@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.world import cache
@@ -38,15 +40,26 @@ def node_folder() -> Path:
 
 def build(console: Path = CONSOLE, store: Path | None = None) -> Path:
     """Installs what the lock file names (once per lock) and builds; returns `dist`. Raises BuildFailed."""
-    nodes = node_folder()
+    with _beside(console, store) as place:
+        _npm(node_folder(), ["run", "build"], place)
+        return _put(place / "dist", console / "dist")
+
+
+def check(console: Path = CONSOLE, store: Path | None = None) -> None:
+    """Checks the types, and with them that every language has every text. Raises BuildFailed with what does not fit."""
+    with _beside(console, store) as place:
+        _npm(node_folder(), ["run", "check"], place)
+
+
+@contextmanager
+def _beside(console: Path, store: Path | None) -> Iterator[Path]:
+    """A copy of the sources with their packages: nothing but `dist` ever appears among the sources themselves."""
     installed = modules(console, store)
-    # Built beside: nothing but `dist` appears among the sources.
     with tempfile.TemporaryDirectory(prefix="aftercall-console-") as folder:
         place = Path(folder) / "console"
         shutil.copytree(console, place, ignore=shutil.ignore_patterns("node_modules", "dist", ".*.swp"))
         (place / "node_modules").symlink_to(installed)
-        _npm(nodes, ["run", "build"], place)
-        return _put(place / "dist", console / "dist")
+        yield place
 
 
 def _put(made: Path, target: Path) -> Path:

@@ -71,9 +71,10 @@ class Health:
 
     async def report(self) -> HealthReport:
         async with self._looking:
-            now = asyncio.get_running_loop().time()
-            if self._last is None or now - self._last[0] > self._fresh_s:
-                self._last = now, await self._look_at_all()
+            loop = asyncio.get_running_loop()
+            if self._last is None or loop.time() - self._last[0] > self._fresh_s:
+                report = await self._look_at_all()
+                self._last = loop.time(), report  # a look can take as long as it stays fresh
             return self._last[1]
 
     async def _look_at_all(self) -> HealthReport:

@@ -6,9 +6,8 @@ profile is new each time. Nothing in it asks anybody but the page's own server.
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,7 +77,9 @@ class Window:
             self.troubles.append(refusal)
 
     async def go(self, path: str) -> None:
+        """Returns when the page stands: its frame, or the log-in."""
         await self.page.goto(self.url + path)
+        await self.page.locator("[data-testid=user-menu], [data-testid=login-user]").wait_for()
 
     async def log_in(self, user: str, password: str) -> None:
         await self.go("/login")
@@ -86,6 +87,12 @@ class Window:
         await self.page.get_by_test_id("login-password").fill(password)
         await self.page.get_by_test_id("login-submit").click()
         await self.page.wait_for_url(lambda url: not url.endswith("/login"))
+
+    async def until(self, condition: str, *, timeout_s: float = 10.0) -> None:
+        """Returns when the expression holds in the page. (Playwright's own way would need `eval`, which our policy forbids.)"""
+        async with asyncio.timeout(timeout_s):
+            while not await self.page.evaluate(condition):
+                await asyncio.sleep(0.03)
 
     async def seen(self) -> dict[str, dict[str, float]]:
         """When the page heard of a card and when its order stood in the document, by offer; wall clock, milliseconds."""
@@ -121,15 +128,3 @@ async def new_context(browser: Browser, **options: Any) -> BrowserContext:
     return context
 
 
-KEY = re.compile(r"^[a-z][A-Za-z]*\.[A-Za-z_][A-Za-z_.-]*$")
-
-
-def strings(value: Any) -> set[str]:
-    """Every text in a JSON value, keys too: what is data and stays as it is in every language."""
-    if isinstance(value, str):
-        return {value}
-    if isinstance(value, list):
-        return set().union(*map(strings, value)) if value else set()
-    if isinstance(value, dict):
-        return strings([*value.keys(), *value.values()])
-    return {json.dumps(value)}

@@ -13,7 +13,7 @@ from typing import Any
 from playwright.async_api import Browser, expect
 
 from app.demo.story import Story
-from app.softphone import Call
+from app.softphone import Call, Softphone
 from app.world.outside import OutsideWorld
 from core.prompts.library import PromptLibrary
 from tests.real.console.browser import Window, new_context
@@ -37,23 +37,33 @@ class OneCall:
     rang_ms: float = 0.0
     reload_s: float = 0.0
     seen_by_boss: list[str] = field(default_factory=list)
+    desk_picture: bytes = b""
+    phone: Softphone = field(init=False)
+
+    async def __aenter__(self) -> OneCall:
+        self.agent, self.boss = [
+            await Window.open(await new_context(self.browser), self.world.facts["http"]) for _ in range(2)
+        ]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for window in (self.agent, self.boss):
+            await window.page.context.close()
 
     async def tell(self) -> None:
         world = self.world
         person = world.facts["agents"][0]
-        self.agent = await self.window()
-        self.boss = await self.window()
         await self.agent.log_in(person["user"], person["password"])
         await self.boss.log_in(world.facts["admin"]["user"], world.facts["admin"]["password"])
         await self.boss.go("/wallboard")
-        phone = await world.agent(0, ready=False)
+        self.phone = await world.agent(0, ready=False)
         await self.agent.page.get_by_test_id("state-ready").click()
         await self.boss_sees("READY")
         story = Story(world, lambda _line: None, PromptLibrary())
         call = await story.dial()
         await story.menu(call)
         story.press(call, "0", shown="0")
-        offered = await phone.next_call(timeout_s=20)
+        offered = await self.phone.next_call(timeout_s=20)
         self.rang_ms = (offered.at["invite"] - asyncio.get_running_loop().time() + time.time()) * 1000
         card = self.agent.page.get_by_test_id("card")
         await expect(card.get_by_test_id("card-order-no")).to_have_text(story.order["order_no"])
@@ -64,11 +74,8 @@ class OneCall:
             group.create_task(story.talk(call, offered))
             await self.boss_sees("ENGAGED")
             await self._reload(story.order["order_no"])
+            self.desk_picture = await self.agent.page.screenshot()
         await self._end(call)
-
-    async def window(self, **options: Any) -> Window:
-        """Another person's browser."""
-        return await Window.open(await new_context(self.browser, **options), self.world.facts["http"])
 
     async def boss_sees(self, state: str) -> None:
         extension = self.world.facts["agents"][0]["extension"]
@@ -97,10 +104,6 @@ class OneCall:
         await page.get_by_test_id("wrap-up-finish").click()
         await self.boss_sees("READY")
         self.facts = await self.world.get_until(f"calls/{self.call_id}", _is_told, timeout_s=60)
-
-    async def close(self) -> None:
-        for window in (self.agent, self.boss):
-            await window.page.context.close()
 
 
 def _is_told(call: dict[str, Any]) -> bool:
