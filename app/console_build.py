@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.world import cache
@@ -38,16 +40,26 @@ def node_folder() -> Path:
 
 def build(console: Path = CONSOLE, store: Path | None = None) -> Path:
     """Installs what the lock file names (once per lock) and builds; returns `dist`. Raises BuildFailed."""
-    nodes = node_folder()
-    key = hashlib.sha256(b"".join((console / name).read_bytes() for name in _NAMES)).hexdigest()[:16]
-    modules = _modules(console, key, nodes, store)
-    # Built beside: nothing but `dist` appears among the sources.
+    with _beside(console, store) as place:
+        _npm(node_folder(), ["run", "build"], place)
+        return _put(place / "dist", console / "dist")
+
+
+def check(console: Path = CONSOLE, store: Path | None = None) -> None:
+    """Checks the types, and with them that every language has every text. Raises BuildFailed with what does not fit."""
+    with _beside(console, store) as place:
+        _npm(node_folder(), ["run", "check"], place)
+
+
+@contextmanager
+def _beside(console: Path, store: Path | None) -> Iterator[Path]:
+    """A copy of the sources with their packages: nothing but `dist` ever appears among the sources themselves."""
+    installed = modules(console, store)
     with tempfile.TemporaryDirectory(prefix="aftercall-console-") as folder:
         place = Path(folder) / "console"
         shutil.copytree(console, place, ignore=shutil.ignore_patterns("node_modules", "dist", ".*.swp"))
-        (place / "node_modules").symlink_to(modules)
-        _npm(nodes, ["run", "build"], place)
-        return _put(place / "dist", console / "dist")
+        (place / "node_modules").symlink_to(installed)
+        yield place
 
 
 def _put(made: Path, target: Path) -> Path:
@@ -64,8 +76,9 @@ def _put(made: Path, target: Path) -> Path:
     return target
 
 
-def _modules(console: Path, key: str, nodes: Path, store: Path | None) -> Path:
+def modules(console: Path = CONSOLE, store: Path | None = None) -> Path:
     """The installed packages of this lock: from a cache we may read, else installed into our own."""
+    key = hashlib.sha256(b"".join((console / name).read_bytes() for name in _NAMES)).hexdigest()[:16]
     own = (store or cache.folder() / "console").absolute()
     places = [own] if store else [folder / "console" for folder in cache.readable(cache.folder())]
     for place in places:
@@ -75,7 +88,7 @@ def _modules(console: Path, key: str, nodes: Path, store: Path | None) -> Path:
     with (own / "lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
         if not (own / key / "complete").exists():
-            _install(console, own, key, nodes)
+            _install(console, own, key, node_folder())
             _forget_old(own)
     return own / key / "node_modules"
 

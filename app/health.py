@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from app.web.health import Finding, Health
+from core.bus.redis_bus import link
 from recordings.models import NoModel
 
 if TYPE_CHECKING:
@@ -30,7 +32,15 @@ def watch(watched: Health, owner: Owner) -> None:
         return Finding("ok" if behind < 10_000 and not house.journal.refused else "degraded", words)
 
     async def redis() -> Finding:
-        return Finding("ok", "Redis answers.") if house.bus.up else Finding("degraded", "Redis does not answer.")
+        # Asked itself: the bus notices only when it has something to say.
+        client = link(house.plan.redis.url)
+        try:
+            await client.ping()
+        except (RedisError, OSError, TimeoutError):
+            return Finding("degraded", "Redis does not answer.")
+        finally:
+            await client.aclose()
+        return Finding("ok", "Redis answers.")
 
     async def shop() -> Finding:
         state = house.desk.health()

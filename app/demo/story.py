@@ -60,28 +60,36 @@ class Story:
     async def tell(self) -> dict[str, Any]:
         """Runs the whole call and returns what was measured. Raises TimeoutError where something was not heard."""
         self._begun = asyncio.get_running_loop().time()
-        order = next(
-            o
-            for o in self.world.facts["sample"]["orders"]
-            if o["status"] == "delayed" and o.get("language", "en") == "en"
-        )
+        order = self.order
         agent = self.world.facts["agents"][0]
         feed = await self.world.live(token=agent["token"])
         agent_phone = await self.world.agent(0)
         self._step(f"{agent['name']} is READY at extension {agent['extension']}")
-        caller = await self.world.caller()
+        call = await self.dial()
+        await self.menu(call)
+        offered = await self._to_a_person(call, agent_phone.next_call, feed)
+        await self.talk(call, offered)
+        call.hang_up()
+        self._step("the customer hung up")
+        await self._aftermath(call, offered, order, agent)
         did = self.world.facts["dids"]["menu"]
+        return {**self.facts, "ani": order["ani"], "did": did, "agent": agent["name"], "steps": self.steps}
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """The order it is about: one that is late, of a customer who speaks English."""
+        orders = self.world.facts["sample"]["orders"]
+        return next(o for o in orders if o["status"] == "delayed" and o.get("language", "en") == "en")
+
+    async def dial(self) -> Call:
+        """The customer dials the menu's number and is answered."""
+        order, did = self.order, self.world.facts["dids"]["menu"]
+        caller = await self.world.caller()
         call = await caller.call(did, from_user=order["ani"])
         if await call.until("talking") != "talking":
             raise RuntimeError(f"the call was refused with {call.status}")
         self._step(f"{order['ani']} dialled {did} and was answered", order_no=order["order_no"])
-        await self._menu(call, order)
-        offered = await self._to_a_person(call, agent_phone.next_call, feed)
-        await self._talk(call, offered)
-        call.hang_up()
-        self._step("the customer hung up")
-        await self._aftermath(call, offered, order, agent)
-        return {**self.facts, "ani": order["ani"], "did": did, "agent": agent["name"], "steps": self.steps}
+        return call
 
     async def _hears(self, call: Call, prompt: str, *, after_s: float = 0.0, language: str = "en") -> float:
         known = listen.read_wav(f"{self.prompts.find(prompt, language)}.wav")
@@ -89,21 +97,23 @@ class Story:
         self._step(f"the customer hears “{prompt}”", likeness=round(found.likeness, 2))
         return found.at_s
 
-    async def _menu(self, call: Call, order: dict[str, Any]) -> None:
+    async def menu(self, call: Call) -> None:
+        """The customer gives number and second factor, and hears that the order is late."""
+        order = self.order
         at_s = await self._hears(call, "menu-main")
-        self._press(call, "1")
+        self.press(call, "1")
         at_s = await self._hears(call, "ask-order-number", after_s=at_s)
-        self._press(call, f"{order['order_no']}#")
+        self.press(call, f"{order['order_no']}#")
         at_s = await self._hears(call, "ask-second-factor", after_s=at_s)
-        self._press(call, f"{order['second_factor']}#", shown="****#")
+        self.press(call, f"{order['second_factor']}#", shown="****#")
         await self._hears(call, "order-state-delayed", after_s=at_s)
 
-    def _press(self, call: Call, keys: str, *, shown: str = "") -> None:
+    def press(self, call: Call, keys: str, *, shown: str = "") -> None:
         call.media.send_digits(keys)
         self._step(f"the customer presses {shown or keys}")
 
     async def _to_a_person(self, call: Call, next_call: Callable[..., Any], feed: LiveFeed) -> Call:
-        self._press(call, "0", shown="0")
+        self.press(call, "0", shown="0")
         offered: Call = await next_call(timeout_s=20)
         at, card = await feed.until(lambda m: m.get("type") == "card" and bool(m.get("card")))
         before_ms = (offered.at["invite"] - at) * 1000
@@ -114,7 +124,8 @@ class Story:
         self._step(f"the agent's phone rings, {before_ms:.0f} ms after the card")
         return offered
 
-    async def _talk(self, call: Call, offered: Call) -> None:
+    async def talk(self, call: Call, offered: Call) -> None:
+        """The agent answers; each of the two hears what the other says."""
         offered.answer()
         begun = asyncio.get_running_loop().time()
         await offered.media.more(5)

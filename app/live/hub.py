@@ -3,8 +3,9 @@
 Does not read from sockets (`socket.py`) and does not decide what is shown (`board.py`) or hidden (`views.py`).
 
 Invariants: a person's snapshot + patches == their fresh snapshot, whatever was merged or resumed in between; no socket
-slows another; a card goes to the sockets of its agent only, is written before `push_card` returns, and stays (also for
-browsers that come back) until it is dismissed or replaced.
+slows another; a card goes to the sockets of its agent only, stands in one of their pages before `push_card` returns (when
+a page says so within `SHOWN_S`; else it is written), and stays, also for browsers that come back, until it is dismissed
+or replaced.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from core.metrics import Metrics
 RING = 2000
 SEATS_PER_USER = 6
 DAY_CHECK_S = 20.0
+SHOWN_S = 0.25  # what a caller is made to wait for a page that does not draw; routing waits 0.35 s for the whole
 log = structlog.get_logger("live")
 
 
@@ -81,10 +83,12 @@ class Hub:
         self._ring: deque[tuple[int, Patch]] = deque(maxlen=ring)
         self._seats: list[Seat] = []
         self._cards: dict[str, Card] = {}
+        self._awaited: dict[tuple[str, str], asyncio.Event] = {}  # (extension, offer): shown by a page
         self.texts = SharedTexts()
         figures = metrics or Metrics()
         self._open = figures.gauge("live_sockets", "Open sockets of the live feed")
         self._pushed = figures.counter("live_cards", "Cards pushed to agents", ("written",))
+        self._drawn = figures.histogram("live_card_shown_seconds", "From the card to its place in an agent's page")
         self._lagged = figures.counter("live_lagged", "Times the live board fell behind the events")
 
     # --- the board
@@ -188,8 +192,14 @@ class Hub:
 
     async def push_card(self, extension: str, message: Json) -> int:
         """Writes the card to the agent's open sockets, at once and past whatever waits; keeps it for those to come.
-        `message` names its `offer_id`. Returns to how many sockets it was written when this returns (≤ 50 ms each)."""
+        `message` names its `offer_id`. Returns when a page that tells has shown it (≤ 250 ms), with the number of sockets
+        it was written to (≤ 50 ms each)."""
         return await self._show(extension, Card(dict(message)))
+
+    def shown(self, extension: str, offer_id: str) -> None:
+        """One of the agent's pages has the card in its document."""
+        if (awaited := self._awaited.get((extension, offer_id))) is not None:
+            awaited.set()
 
     def remember_card(self, extension: str, message: Json, outcome: str = "") -> None:
         """Keeps a card for browsers to come, without sending: after a restart, from the journal."""
@@ -201,9 +211,23 @@ class Hub:
             card = replace(card, outcome=known.outcome)  # more became known of the same offer
         self._cards[extension] = card
         text = card.text()
+        seats = self._of_agent(extension)
+        key = (extension, card.offer_id)
+        drawn = self._awaited[key] = asyncio.Event()
+        begun = self._clock.monotonic()
         written = 0
-        for seat in self._of_agent(extension):
-            written += await seat.write_now(text)
+        try:
+            for seat in seats:
+                written += await seat.write_now(text)
+            if any(seat.tells for seat in seats) and (known is None or known.offer_id != card.offer_id):
+                async with asyncio.timeout(SHOWN_S):
+                    await drawn.wait()
+                self._drawn.observe(self._clock.monotonic() - begun)
+        except TimeoutError:
+            log.info("card not shown in time", extension=extension, offer=card.offer_id)
+        finally:
+            if self._awaited.get(key) is drawn:
+                del self._awaited[key]
         self._pushed.labels("yes" if written else "no").inc()
         return written
 

@@ -41,10 +41,11 @@ class SlowReader(Exception):
 
 
 class Seat:
-    """`run` writes until it is cancelled; raises SlowReader."""
+    """`run` writes until it is cancelled; raises SlowReader. `tells`: this page says when it has shown a card."""
 
-    def __init__(self, caller: Caller, wire: Wire, *, slow_s: float = SLOW_S) -> None:
+    def __init__(self, caller: Caller, wire: Wire, *, slow_s: float = SLOW_S, tells: bool = False) -> None:
         self.caller = caller
+        self.tells = tells
         self.viewer = Viewer.of(caller)
         self.sent = 0  # the number of the last patch the other side has been given
         self._wire = wire

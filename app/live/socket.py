@@ -1,6 +1,7 @@
 """`WS /api/live`: who may open it, what may be said on it, and when it ends.
 
-Does not know the board. Says what a client may send: {"type": "dismiss", "offer_id": …} and {"type": "ping"}.
+Does not know the board. Says what a client may send: {"type": "shown", "offer_id": …}, {"type": "dismiss", "offer_id": …}
+and {"type": "ping"}.
 
 Invariants: nobody listens without a login, none whose login has ended listens longer than `RECHECK_S`; a page of
 another site cannot open it; whoever sends nonsense, too much or too often gets one error and is let go.
@@ -38,13 +39,20 @@ class Dismiss(Strict):
     offer_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class Shown(Strict):
+    """The card of this offer stands in the client's page; only clients that open with `?tells=shown` are waited for."""
+
+    type: Literal["shown"]
+    offer_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Ping(Strict):
     """Asks for a `pong` with the server's time."""
 
     type: Literal["ping"]
 
 
-_SAID: TypeAdapter[Dismiss | Ping] = TypeAdapter(Annotated[Dismiss | Ping, Field(discriminator="type")])
+_SAID: TypeAdapter[Dismiss | Shown | Ping] = TypeAdapter(Annotated[Dismiss | Shown | Ping, Field(discriminator="type")])
 
 
 class SocketWire:
@@ -101,7 +109,7 @@ def live_handler(
         if not socket.can_prepare(request).ok:
             raise AftercallError("live:not-a-websocket", "Open this address as a WebSocket.", status=426)
         await socket.prepare(request)
-        seat = Seat(caller, SocketWire(socket, request))
+        seat = Seat(caller, SocketWire(socket, request), tells=request.query.get("tells") == "shown")
         hub.open(seat, since=since, feed=feed)
         try:
             async with asyncio.TaskGroup() as group:
@@ -169,6 +177,8 @@ def _heed(text: str, hub: Hub, seat: Seat) -> None:
         raise _Ended(WSCloseCode.UNSUPPORTED_DATA, "live:not-understood", "This is not understood here.") from error
     if isinstance(said, Dismiss):
         hub.dismiss(seat.caller.extension, said.offer_id)
+    elif isinstance(said, Shown):
+        hub.shown(seat.caller.extension, said.offer_id)
     else:
         seat.note(encode({"type": "pong"}))
 

@@ -1,7 +1,8 @@
 """Decides what is said about the state of the house: which part does not work, and what that means for callers.
 
 Does not look at the parts itself: each room gives a check. Invariants: a check that hangs or fails is told as such
-within its deadline and never delays the others; the words are for people, the names are stable.
+within its deadline and never delays the others; the words are for people, the names are stable; however many ask (every
+open console does), the parts are looked at once a second.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from core.http.routes import Request, Route, Strict
 
 State = Literal["ok", "degraded", "down"]
 CHECK_DEADLINE_S = 1.0
+FRESH_S = 1.0
 _ORDER: tuple[State, ...] = ("ok", "degraded", "down")
 
 
@@ -55,16 +57,27 @@ class _Watched:
 
 class Health:
     """The checks of this process. `means` says what callers notice when the part does not work; `worst` is how bad the
-    house is off then ("down" only for what calls cannot do without)."""
+    house is off then ("down" only for what calls cannot do without). A report serves whoever asks within `fresh_s`."""
 
-    def __init__(self, *, deadline_s: float = CHECK_DEADLINE_S) -> None:
+    def __init__(self, *, deadline_s: float = CHECK_DEADLINE_S, fresh_s: float = FRESH_S) -> None:
         self._watched: tuple[_Watched, ...] = ()
         self._deadline_s = deadline_s
+        self._fresh_s = fresh_s
+        self._looking = asyncio.Lock()
+        self._last: tuple[float, HealthReport] | None = None
 
     def watch(self, name: str, check: Check, *, means: str, worst: State = "degraded") -> None:
         self._watched = (*self._watched, _Watched(name, check, means, worst))
 
     async def report(self) -> HealthReport:
+        async with self._looking:
+            loop = asyncio.get_running_loop()
+            if self._last is None or loop.time() - self._last[0] > self._fresh_s:
+                report = await self._look_at_all()
+                self._last = loop.time(), report  # a look can take as long as it stays fresh
+            return self._last[1]
+
+    async def _look_at_all(self) -> HealthReport:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._look(watched)) for watched in self._watched]
         parts = [task.result() for task in tasks]

@@ -1,8 +1,10 @@
 import { createApp } from 'vue'
 import App from './App.vue'
 import { i18n } from './i18n'
+import { watchHouse } from './live/house'
 import { router } from './router'
 import './styles/tokens.css'
 import './styles/base.css'
 
 createApp(App).use(i18n).use(router).mount('#app')
+watchHouse()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.live import hub as hub_module
 from app.live.hub import SEATS_PER_USER, Hub
 from app.live.model import new_board
 from app.live.seat import Seat, SlowReader
@@ -82,9 +83,11 @@ class Sitting:
             task.cancel()
         await self._group.__aexit__(*error)
 
-    async def open(self, caller: Caller, client: Client | None = None, **values: Any) -> Client:
+    async def open(
+        self, caller: Caller, client: Client | None = None, *, tells: bool = False, **values: Any
+    ) -> Client:
         client = client or Client()
-        seat = Seat(caller, client, slow_s=0.02)
+        seat = Seat(caller, client, slow_s=0.02, tells=tells)
         self.hub.open(seat, **values)
         self._tasks.append(self._group.create_task(self._run(seat)))
         await settle()
@@ -172,6 +175,34 @@ async def test_a_card_is_written_before_push_returns_and_to_its_agent_only() -> 
         assert li.of("card") == again.of("card") == [{"type": "card", "card": CARD, "outcome": ""}]
         assert not wang.of("card") and not boss.of("card")
         assert await hub.push_card("109", CARD) == 0
+
+
+async def test_push_returns_when_a_page_that_tells_has_shown_the_card() -> None:
+    hub = _hub()
+    async with Sitting(hub) as sitting, asyncio.TaskGroup() as group:
+        client = await sitting.open(LI, tells=True)
+        await sitting.open(LI)
+        pushed = group.create_task(hub.push_card("101", CARD))
+        await settle()
+        assert client.of("card") and not pushed.done()
+        hub.shown("102", "o1")
+        hub.shown("101", "of another call")
+        await settle()
+        assert not pushed.done()
+        hub.shown("101", "o1")
+        assert await pushed == 2
+        hub.shown("101", "o1")  # said twice, said late: nobody waits any more
+        assert await hub.push_card("101", {**CARD, "order": {"order_no": "A2"}}) == 2  # the same offer is not waited for again
+
+
+async def test_a_page_that_never_shows_the_card_is_waited_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "SHOWN_S", 0.02)
+    hub = _hub()
+    async with Sitting(hub) as sitting:
+        await sitting.open(LI, tells=True)
+        async with asyncio.timeout(2):
+            assert await hub.push_card("101", CARD) == 1
+        assert not hub._awaited
 
 
 async def test_a_card_waits_for_the_browser_that_reloads_until_it_is_dismissed() -> None:

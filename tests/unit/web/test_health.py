@@ -41,6 +41,24 @@ async def test_a_check_that_hangs_or_fails_is_told_and_delays_nobody() -> None:
     assert "10.0.0.1" not in report.model_dump_json()
 
 
+async def test_a_thousand_consoles_cost_one_look_a_second() -> None:
+    looks = 0
+
+    async def count() -> Finding:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0.06)  # longer than it stays fresh
+        return Finding()
+
+    health = Health(fresh_s=0.05)
+    health.watch("database", count, means="x")
+    await asyncio.gather(*(health.report() for _ in range(1000)))
+    assert looks == 1
+    await asyncio.sleep(0.06)
+    await health.report()
+    assert looks == 2
+
+
 def test_a_brake_holds_after_its_limit_and_lets_go_in_time() -> None:
     clock = ManualClock()
     brake = Brake(clock, limit=3, window_s=60, keys=2)

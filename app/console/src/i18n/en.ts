@@ -21,7 +21,25 @@ export const en = {
     live: 'Live',
     connecting: 'Connecting…',
     lost: 'Live connection lost. Connecting again…',
+    since: 'for',
     asOf: 'What you see is as of {time}.',
+  },
+  house: {
+    switch: {
+      title: 'The telephone switch does not answer.',
+      means: 'No new calls reach agents: callers go to the static queue, then to voicemail. Conversations go on.',
+    },
+    database: {
+      title: 'The database does not keep up.',
+      means: 'Calls go on. Lists and reports are late; nothing is lost, it is caught up from the journal.',
+    },
+    redis: { title: 'Redis does not answer.', means: 'Calls and their distribution go on. Pages served by other processes may lag.' },
+    orders: {
+      title: 'The order system does not answer.',
+      means: 'Callers who ask for an order are offered a person. Cards show the last known order, marked as old.',
+    },
+    disk: { title: 'The disk for recordings is full.', means: 'Calls go on but are not recorded.' },
+    speech: { title: 'The speech model is missing.', means: 'Calls are recorded. Their transcripts follow when the model is there.' },
   },
   state: {
     READY: 'Ready',
@@ -42,6 +60,9 @@ export const en = {
     login: 'Just logged in',
     wrap_up: 'After wrap-up',
     declined: 'Declined a call',
+    switch_unavailable: 'Switch unavailable',
+    no_facts: 'Offer came to nothing',
+    caller_gone: 'Caller was gone',
     other: 'Other',
   },
   callState: {
@@ -79,7 +100,7 @@ export const en = {
     call: 'Call',
     caller: 'Caller',
     where: 'Where',
-    total: 'Since arrival',
+    total: 'In all',
     language: 'Language',
     recording: 'Recording',
     noQueues: 'No queue has been set up.',
@@ -109,7 +130,7 @@ export const en = {
     changeFailed: 'The state was not changed: {why}',
     currentCall: 'Current call',
     noCall: 'No call',
-    idleReady: 'You are ready. The order appears here before your phone rings.',
+    idleReady: 'You are ready for calls.',
     idleNotReady: 'You are not ready. Choose Ready to take calls.',
     talkingFor: 'Talking for',
     ringingFor: 'Ringing for',
@@ -145,6 +166,7 @@ export const en = {
   },
   card: {
     title: 'Customer and order',
+    idle: 'The caller’s order appears here, before your phone rings.',
     incoming: 'Incoming call',
     missed: 'Missed',
     accepted: 'Answered',
@@ -235,6 +257,7 @@ export const en = {
   },
   paymentStatus: { pending: 'Open', paid: 'Paid', refunded: 'Refunded', failed: 'Failed' },
   paymentMethod: {
+    wallet: 'Mobile wallet',
     alipay: 'Alipay',
     wechat: 'WeChat Pay',
     wechat_pay: 'WeChat Pay',
@@ -288,6 +311,7 @@ export const en = {
     name: 'name',
   },
   language: { en: 'English', zh: 'Chinese' },
+  languageShort: { en: 'EN', zh: 'ZH' },
   shortcuts: {
     title: 'Keyboard shortcuts',
     hint: 'They work while no field is being typed in.',
@@ -343,6 +367,10 @@ export const en = {
     abandoned: 'Abandoned',
     voicemail: 'Voicemail',
     fallback: 'Fallback queue',
+    vanished: 'Caller vanished',
+    unseen: 'Ended while we were away',
+    talked: 'Talked',
+    not_connected: 'Never connected',
     unknown: 'Ended',
   },
   call: {
@@ -454,6 +482,8 @@ export const en = {
     exchange: 'Exchange',
     status: 'Order status',
     order_status: 'Order status',
+    'order-late': 'Order is late',
+    'order-system-unavailable': 'Order system unavailable',
   },
 }
 

@@ -24,6 +24,9 @@ export const i18n = createI18n({
   messages: { en, zh },
   missingWarn: false,
   fallbackWarn: false,
+  missing: (language, key) => {
+    console.error(`no text for ${key} in ${language}`)
+  },
 })
 show(i18n.global.locale.value as Locale)
 

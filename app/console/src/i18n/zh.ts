@@ -19,7 +19,15 @@ export const zh: Messages = {
     show: '显示密码',
     hide: '隐藏密码',
   },
-  link: { live: '实时', connecting: '正在连接…', lost: '实时连接已断开，正在重连…', asOf: '当前显示的是 {time} 的状态。' },
+  link: { live: '实时', connecting: '正在连接…', lost: '实时连接已断开，正在重连…', since: '已持续', asOf: '当前显示的是 {time} 的状态。' },
+  house: {
+    switch: { title: '电话交换机没有响应。', means: '新来电暂时到不了坐席：来电进入静态队列，之后转语音信箱。正在进行的通话不受影响。' },
+    database: { title: '数据库跟不上。', means: '通话照常。列表和报表会延迟；数据不会丢失，之后从日志补齐。' },
+    redis: { title: 'Redis 没有响应。', means: '通话和分配照常。其他进程提供的页面可能延迟。' },
+    orders: { title: '订单系统没有响应。', means: '查询订单的来电会转人工。订单卡片显示最后已知的订单，并标明已过时。' },
+    disk: { title: '录音磁盘已满。', means: '通话照常，但不录音。' },
+    speech: { title: '缺少语音识别模型。', means: '通话照常录音，模型就绪后补做文字稿。' },
+  },
   state: { READY: '就绪', NOT_READY: '未就绪', RESERVED: '已预留', ENGAGED: '通话中', WRAP_UP: '话后处理', OFFLINE: '离线' },
   reason: {
     break: '小休',
@@ -32,6 +40,9 @@ export const zh: Messages = {
     login: '刚刚登录',
     wrap_up: '话后处理结束',
     declined: '拒接来电',
+    switch_unavailable: '交换机不可用',
+    no_facts: '分配无结果',
+    caller_gone: '来电已挂断',
     other: '其他',
   },
   callState: {
@@ -99,7 +110,7 @@ export const zh: Messages = {
     changeFailed: '状态未更改：{why}',
     currentCall: '当前通话',
     noCall: '没有通话',
-    idleReady: '您已就绪。话机振铃之前，订单会先显示在这里。',
+    idleReady: '您已就绪，可以接听来电。',
     idleNotReady: '您未就绪。选择“就绪”后开始接听。',
     talkingFor: '已通话',
     ringingFor: '已振铃',
@@ -135,6 +146,7 @@ export const zh: Messages = {
   },
   card: {
     title: '客户与订单',
+    idle: '来电客户的订单会在话机振铃之前显示在这里。',
     incoming: '来电',
     missed: '未接',
     accepted: '已接听',
@@ -225,6 +237,7 @@ export const zh: Messages = {
   },
   paymentStatus: { pending: '待支付', paid: '已支付', refunded: '已退款', failed: '失败' },
   paymentMethod: {
+    wallet: '手机钱包',
     alipay: '支付宝',
     wechat: '微信支付',
     wechat_pay: '微信支付',
@@ -273,6 +286,7 @@ export const zh: Messages = {
     name: '姓名',
   },
   language: { en: '英语', zh: '中文' },
+  languageShort: { en: '英', zh: '中' },
   shortcuts: {
     title: '键盘快捷键',
     hint: '未在输入框中输入时有效。',
@@ -328,6 +342,10 @@ export const zh: Messages = {
     abandoned: '放弃排队',
     voicemail: '语音留言',
     fallback: '应急队列',
+    vanished: '来电中断',
+    unseen: '离线期间结束',
+    talked: '已通话',
+    not_connected: '未接通',
     unknown: '已结束',
   },
   call: {
@@ -439,5 +457,7 @@ export const zh: Messages = {
     exchange: '换货',
     status: '订单状态',
     order_status: '订单状态',
+    'order-late': '订单延误',
+    'order-system-unavailable': '订单系统不可用',
   },
 }

@@ -1,5 +1,5 @@
 /** Keeps one socket to the live feed open, resumes after a break, and holds what it told as reactive state. */
-import { computed, readonly, ref, shallowRef } from 'vue'
+import { computed, nextTick, readonly, ref, shallowRef } from 'vue'
 import { backoffMs, feedUrl, initialState, reduce } from '@/live/reducer'
 import type { BoardAgent, BoardCall, LiveMessage } from '@/types'
 
@@ -29,6 +29,7 @@ function connect(): void {
     state.value = reduce(state.value, message, Date.now())
     asOf.value = Date.now()
     link.value = 'live'
+    if (message.type === 'card') void tellShown(opened, message.card.offer_id)
   }
   opened.onclose = (event) => {
     if (socket !== opened) return
@@ -38,6 +39,12 @@ function connect(): void {
     if (event.code === 4401 || !heard) whenRefused()
     timer = setTimeout(connect, backoffMs(tries++, Math.random()))
   }
+}
+
+/** Says that the card stands in the page: the telephone does not ring before. */
+async function tellShown(opened: WebSocket, offerId: string): Promise<void> {
+  await nextTick()
+  if (opened.readyState === WebSocket.OPEN) opened.send(JSON.stringify({ type: 'shown', offer_id: offerId }))
 }
 
 /** Opens the feed; `refused` is called when the server may no longer know us. */

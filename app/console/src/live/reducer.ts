@@ -60,8 +60,8 @@ export function reduce(state: LiveState, message: LiveMessage, nowMs: number): L
 
 /** The address of the feed: where we were, if we were there before. */
 export function feedUrl(base: string, state: LiveState): string {
-  const url = base.replace(/^http/, 'ws') + '/api/live'
-  return state.seq >= 0 ? `${url}?since=${state.seq}&feed=${encodeURIComponent(state.feed)}` : url
+  const url = base.replace(/^http/, 'ws') + '/api/live?tells=shown'
+  return state.seq >= 0 ? `${url}&since=${state.seq}&feed=${encodeURIComponent(state.feed)}` : url
 }
 
 /** How long to wait before the n-th try, in milliseconds; `chance` in [0, 1) spreads many consoles. */
