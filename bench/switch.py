@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from app.world.outside import OutsideWorld
+from app.world.switch import WATCHDOG
 
 PEER_SECRET = "bench-peer-Zk4Wq9Lx2Rv7"
 
@@ -35,6 +36,15 @@ class Switch:
         if process.returncode:
             raise RuntimeError(f"{command}: {output.decode('utf-8', 'replace')}")
         return output.decode("utf-8", "replace")
+
+    async def quiet(self, *, timeout_s: float = 30.0) -> None:
+        """Returns when nobody is on the line; the dialplan's watchdog is always there and is nobody. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                rows = (await self.cli("core show channels concise")).splitlines()
+                if not any("!" in row and WATCHDOG not in row for row in rows):
+                    return
+                await asyncio.sleep(0.1)
 
     async def add(self, **files: str) -> None:
         """Appends text to `extensions`, `queues`, `manager` …, and loads them."""
