@@ -65,7 +65,7 @@ class BareAmi:
     async def open(self, host: str, port: int, user: str, secret: str) -> None:
         self._reader, self._writer = await asyncio.open_connection(host, port, limit=1 << 20)
         await self._reader.readline()
-        self.send(f"Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\nEvents: call\r\n\r\n")
+        self.send(f"Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\nEvents: call,user\r\n\r\n")
 
     def send(self, action: str) -> None:
         assert self._writer is not None
