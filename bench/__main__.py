@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import signal
 import sys
 
 import bench
@@ -21,6 +22,8 @@ def main() -> int:
     if wanted - set(known):
         print(f"no such bench: {', '.join(sorted(wanted - set(known)))}; there are {', '.join(known)}", file=sys.stderr)
         return 2
+    # Told to end, a bench stops what it started: the same way as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     all_ok = True
     for name, module in known.items():
         if wanted and name not in wanted:

@@ -158,8 +158,7 @@ async def _round(world: OutsideWorld, way: str, desks: list[Desk], target: int) 
         for phone in [caller, *(desk.phone for desk in desks)]:
             for call in list(phone.calls.values()):
                 call.hang_up()
-        while "0 active channels" not in await switch.cli("core show channels count"):
-            await asyncio.sleep(0.2)
+        await switch.quiet()
     return [gap for desk in desks for gap in desk.gaps_ms]
 
 

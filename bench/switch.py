@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from app.world.outside import OutsideWorld
+from app.world.switch import WATCHDOG
 
 PEER_SECRET = "bench-peer-Zk4Wq9Lx2Rv7"
 
@@ -36,6 +37,15 @@ class Switch:
             raise RuntimeError(f"{command}: {output.decode('utf-8', 'replace')}")
         return output.decode("utf-8", "replace")
 
+    async def quiet(self, *, timeout_s: float = 30.0) -> None:
+        """Returns when nobody is on the line; the dialplan's watchdog is always there and is nobody. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                rows = (await self.cli("core show channels concise")).splitlines()
+                if not any("!" in row and WATCHDOG not in row for row in rows):
+                    return
+                await asyncio.sleep(0.1)
+
     async def add(self, **files: str) -> None:
         """Appends text to `extensions`, `queues`, `manager` …, and loads them."""
         reload = {"extensions": "dialplan reload", "queues": "queue reload all", "manager": "manager reload"}
@@ -55,7 +65,7 @@ class BareAmi:
     async def open(self, host: str, port: int, user: str, secret: str) -> None:
         self._reader, self._writer = await asyncio.open_connection(host, port, limit=1 << 20)
         await self._reader.readline()
-        self.send(f"Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\nEvents: call\r\n\r\n")
+        self.send(f"Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\nEvents: call,user\r\n\r\n")
 
     def send(self, action: str) -> None:
         assert self._writer is not None
