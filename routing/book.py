@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from core.clock import Clock
 from core.errors import NotFound
 from core.events.stream import EventStream
-from routing.agent import Agent, Happening, Ignored, apply
+from routing.agent import Act, Agent, Happening, Ignored, apply
 from routing.model import AgentRecord, Offer, QueuePolicy, WorkItem
 
 REMEMBERED = 5000
@@ -43,9 +44,9 @@ class Book:
         """The queue's rules; plain ones for a queue that is not configured (its callers are served all the same)."""
         return self.queues.get(queue) or QueuePolicy(queue, wrap_up_s=0)
 
-    def happen(self, extension: str, happening: Happening) -> bool:
-        """Lets something happen to an agent and tells it. False when it did not count."""
-        agent, told = apply(self.agents[extension], happening)
+    def happen(self, extension: str, act: Act, **more: Any) -> bool:
+        """Lets something happen to an agent now and tells it (`more` as in `Happening`). False when it did not count."""
+        agent, told = apply(self.agents[extension], Happening(act, self.clock.now(), **more))
         if isinstance(told, Ignored):
             return False
         self.agents[extension] = agent
@@ -59,6 +60,10 @@ class Book:
     def device(self, extension: str, *, reachable: bool, in_use: bool) -> None:
         if extension in self.agents:
             self.agents[extension] = replace(self.agents[extension], reachable=reachable, in_use=in_use)
+
+    def waited_s(self, item: WorkItem) -> float:
+        """Since the caller first stood in the queue, by the wall clock: it outlives restarts. Never negative."""
+        return round(max(0.0, (self.clock.now() - item.enqueued_at).total_seconds()), 3)
 
     def put_back(self, item: WorkItem) -> None:
         """The caller waits again, with the wait they had: at the head among their equals."""
