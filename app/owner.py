@@ -91,6 +91,7 @@ class Owner:
         async with house.database.read() as conn:
             skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
+            unfinished = await routing_store.unfinished(conn, self.clock.now())
             self.known_calls = await open_calls(conn)
         names = {user.extension: user.name for user in await house.users.all() if user.extension and user.active}
         self.names = names
@@ -108,7 +109,7 @@ class Owner:
             ids=lambda: new_id().replace("-", "")[-12:], queues=queues,
             agents=routing_store.records(names, skills),
         )  # fmt: skip
-        self.acd.restore(said)
+        self.acd.restore(said, unfinished)
 
     def _make_switch(self) -> None:
         dids, house = self.plan.dids, self.house

@@ -62,7 +62,49 @@ class Offer:
     connected_at: float | None = None
     held_since: float | None = None
     held_s: float = 0.0
+    talking_since: datetime | None = None  # by the switch's clock, as the two moments beneath
+    waits_since: datetime | None = None  # when the caller was last told to wait again, during this offer
+    unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
 
     @property
     def leg_id(self) -> str:
         return f"{self.item.interaction_id}-{self.offer_id}"
+
+    @property
+    def caller_waits_again(self) -> bool:
+        """The caller did not come into this talk, or came back into the queue out of it."""
+        if self.talking_since is None:
+            return not self.unconfirmed
+        return self.waits_since is not None and self.waits_since > self.talking_since
+
+
+@dataclass(frozen=True)
+class OpenWrapUp:
+    """After-call work that a process before us began. `interaction_id`: of the call it is about."""
+
+    interaction_id: str
+    offer_id: str
+    extension: str
+    began_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class OpenOffer:
+    """An offer that a process before us made and did not see the end of; a talk when it was answered."""
+
+    interaction_id: str
+    offer_id: str
+    extension: str
+    queue: str
+    made_at: datetime
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a process before us began and did not end, as far as the database knows."""
+
+    offers: tuple[OpenOffer, ...] = ()
+    wrap_ups: tuple[OpenWrapUp, ...] = ()
