@@ -27,7 +27,7 @@ from core.ids import new_id
 from core.jobs.worker import JobQueue
 from core.journal.flusher import Flusher, Projector
 from core.journal.journal import Journal
-from core.lease import Lease
+from core.lease import OWNER, Lease
 from core.metrics import Metrics
 from core.prompts.library import PromptLibrary
 from core.settings import Settings
@@ -47,8 +47,6 @@ from pbx.store import InteractionProjector
 from recordings.store import RecordingProjector
 from routing.store import RoutingProjector
 
-OWNER = "controller"  # the lease of everything that only one may do
-
 
 class JournalledSessions:
     """Satisfies `ivr.ports.Sessions`: the last place of a caller in a menu, from the event table."""
@@ -61,9 +59,9 @@ class JournalledSessions:
         return waits[-1]["session"] if waits else None
 
 
-def projectors() -> list[Projector]:
+def projectors(routing: RoutingProjector) -> list[Projector]:
     """Every room's rows that follow from events."""
-    return [InteractionProjector(), RoutingProjector(), RecordingProjector()]
+    return [InteractionProjector(), routing, RecordingProjector()]
 
 
 class House:
@@ -87,7 +85,11 @@ class House:
         await migrate.migrate(plan.database)
         self.database = await Database.open(plan.database, clock=self.clock, ids=new_id, stream=self.stream)
         stack.push_async_callback(self.database.close)
-        self.flusher = Flusher(self.journal, self.database, projectors())
+        routing = RoutingProjector()
+        stale = self.metrics.gauge("stale_writes_refused", "Rows that an owner of an older epoch wanted to change")
+        stale.set_function(lambda: routing.refused)
+        self.projectors = projectors(routing)
+        self.flusher = Flusher(self.journal, self.database, self.projectors)
         while await self.flusher.flush_once():
             continue  # what a life of this slot before us wrote down and could not copy comes first
         self.users = Users(self.database, self.clock, new_id)

@@ -1,7 +1,8 @@
 """What only one controller does at a time: tells the facts of calls, decides who takes whom, shows the board, closes recordings.
 
-Joins the rooms for it; holds no rule of any of them. Order of `begin`: what other controllers had written down and not
-copied, then the database, then Asterisk's own lists (Asterisk wins about who is connected); only then is anything offered.
+Joins the rooms for it; holds no rule of any of them. Order of `begin`: the database (what other controllers had written
+down was copied there before the lease was taken), then Asterisk's own lists (Asterisk wins about who is connected); only
+then is anything offered.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from app import health
-from app.house import House, projectors
+from app.house import House
 from app.live.hub import Hub
 from app.live.model import Board
 from app.screen_pop import LISTENS, OrderScreenPop
@@ -27,7 +28,6 @@ from core.errors import AftercallError, Unavailable
 from core.events.pbx import SwitchLinkChanged
 from core.http.server import serve
 from core.ids import new_id
-from core.journal.foreign import copy_foreign
 from orders_bridge import http as orders_http
 from pbx.ami import ActionRefused, LinkDown
 from pbx.resync import Resync
@@ -58,8 +58,7 @@ class Owner:
 
     async def begin(self, epoch: int) -> None:
         house = self.house
-        await copy_foreign(self.plan.folders.journal, house.journal, house.database, projectors())
-        await self._make_routing()
+        await self._make_routing(epoch)
         self._make_switch()
         self._make_recordings()
         self.app = self._make_web()
@@ -86,7 +85,7 @@ class Owner:
 
     # --- joining
 
-    async def _make_routing(self) -> None:
+    async def _make_routing(self, epoch: int) -> None:
         house = self.house
         async with house.database.read() as conn:
             skills = await routing_store.skills_of_agents(conn)
@@ -107,7 +106,7 @@ class Owner:
         self.acd = Acd(
             telephony=house.control, screen_pop=self.screen_pop, stream=self.stream, clock=self.clock,
             ids=lambda: new_id().replace("-", "")[-12:], queues=queues,
-            agents=routing_store.records(names, skills),
+            agents=routing_store.records(names, skills), epoch=epoch,
         )  # fmt: skip
         self.acd.restore(said, unfinished)
 

@@ -18,6 +18,7 @@ import structlog
 from app.house import House
 from app.owner import Owner
 from app.world.plan import WorldPlan
+from core.journal.foreign import copy_foreign
 from core.lease import LeaseLost
 from core.metrics import watch_loop
 from core.settings import Settings
@@ -66,8 +67,12 @@ class Controller:
             owning.cancel()
 
     async def _own(self, told: Callable[[str], None]) -> None:
-        lease = self.house.lease
-        epoch = await lease.claim()
+        lease, house = self.house.lease, self.house
+
+        async def copy_what_others_left() -> None:
+            await copy_foreign(house.plan.folders.journal, house.journal, house.database, house.projectors)
+
+        epoch = await lease.claim(copy_what_others_left)
         owner = self.owner = Owner(self.house)
         try:
             async with asyncio.TaskGroup() as group:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import BigInteger, Column, String, Table, select, update
+from sqlalchemy import BigInteger, Column, ColumnElement, String, Table, func, select, update
 
 from core.db.engine import Database
 from core.db.metadata import metadata
@@ -30,6 +30,7 @@ lease_table = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("beat", BigInteger, nullable=False),
 )
+OWNER = "controller"  # of everything that only one controller may do
 TTL_S, BEAT_S, LOOK_S = 3.0, 0.75, 0.2
 ANSWER_S = 1.0
 
@@ -45,6 +46,16 @@ class Seen:
     holder: str
     epoch: int
     beat: int
+
+
+async def _nothing() -> None:
+    return None
+
+
+def epoch_not_older(epoch: int, name: str = OWNER) -> ColumnElement[bool]:
+    """The condition that nobody holds the lease under a newer epoch: for the very statement that writes."""
+    newest = select(lease_table.c.epoch).where(lease_table.c.name == name).scalar_subquery()
+    return func.coalesce(newest, 0) <= epoch
 
 
 def _nobody_is_proved_dead(_holder: str) -> bool:
@@ -72,8 +83,12 @@ class Lease:
 
     # --- getting it
 
-    async def claim(self) -> int:
-        """Waits until it is ours, for as long as it takes. Returns our epoch."""
+    async def claim(self, before: Callable[[], Awaitable[object]] = _nothing) -> int:
+        """Waits until it is ours, for as long as it takes. Returns our epoch.
+
+        `before` runs when nobody seems to hold it any more, under the old epoch: what the one before us had written down
+        is copied while it may still be written.
+        """
         seen: Seen | None = None
         since = looked = self._monotonic()
         while True:
@@ -89,6 +104,11 @@ class Lease:
             looked = now
             assert seen is not None
             if seen.holder in ("", self._holder) or now - since >= self._ttl_s or self._is_dead(seen.holder):
+                try:
+                    await before()
+                except Unavailable:
+                    seen = None
+                    continue
                 if await self._take(seen):
                     return self.epoch
                 seen = None

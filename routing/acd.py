@@ -25,6 +25,7 @@ from routing.matcher import match
 from routing.model import AgentRecord, QueuePolicy, Unfinished, WorkItem
 from routing.offers import Offers
 from routing.ports import ScreenPop, Telephony
+from routing.stamp import Stamped
 from routing.talks import Talks
 from routing.timers import Timers
 from routing.wrapup import WrapUps
@@ -39,7 +40,8 @@ class Acd:
         self, *, telephony: Telephony, screen_pop: ScreenPop, stream: EventStream, clock: Clock, ids: IdMaker,
         queues: Mapping[str, QueuePolicy], agents: Iterable[AgentRecord], epoch: int = 1,
     ) -> None:  # fmt: skip
-        self.book = Book(queues, agents, stream, clock)
+        self._stamped = Stamped(stream, epoch)
+        self.book = Book(queues, agents, self._stamped, clock)
         self.link_up = False
         self._timers = timers = Timers()
         self._wrap_ups = WrapUps(self.book, timers, freed=self._match)
@@ -61,7 +63,7 @@ class Acd:
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
-        self._offers.epoch = epoch
+        self._offers.epoch = self._stamped.epoch = epoch
 
     async def run(self) -> None:
         facts = self._facts()

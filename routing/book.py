@@ -14,7 +14,7 @@ from typing import Any
 
 from core.clock import Clock
 from core.errors import NotFound
-from core.events.stream import EventStream
+from core.events.stream import EventSink
 from routing.agent import Act, Agent, Happening, Ignored, apply
 from routing.model import AgentRecord, Offer, QueuePolicy, WorkItem
 
@@ -23,7 +23,7 @@ REMEMBERED = 5000
 
 class Book:
     def __init__(
-        self, queues: Mapping[str, QueuePolicy], agents: Iterable[AgentRecord], stream: EventStream, clock: Clock
+        self, queues: Mapping[str, QueuePolicy], agents: Iterable[AgentRecord], stream: EventSink, clock: Clock
     ) -> None:
         self.queues = dict(queues)
         self.agents = {record.extension: Agent(record.extension, record.name, record.skills) for record in agents}

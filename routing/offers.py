@@ -95,7 +95,11 @@ class Offers:
 
     def lost(self, offer: OpenOffer) -> None:
         """An offer of a process before us: its phone is stopped by the switchboard, its caller is offered anew."""
-        names = {"interaction_id": offer.interaction_id, "offer_id": offer.offer_id, "extension": offer.extension}
+        names: dict[str, Any] = {
+            "interaction_id": offer.interaction_id,
+            "offer_id": offer.offer_id,
+            "extension": offer.extension,
+        }
         self._book.stream.emit(OfferCancelled(at=self._book.clock.now(), reason="restart", **names))
 
     def link_is_up(self) -> None:
@@ -191,5 +195,5 @@ class Offers:
         self._spawn(cancel())
 
 
-def _names(offer: Offer) -> dict[str, str]:
+def _names(offer: Offer) -> dict[str, Any]:
     return {"interaction_id": offer.item.interaction_id, "offer_id": offer.offer_id, "extension": offer.extension}

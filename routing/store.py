@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Column, Float, Index, Integer, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,7 @@ from core.db.outbox import event_table
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, routing
+from core.lease import epoch_not_older
 from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
@@ -71,12 +73,23 @@ LONGEST_TALK = timedelta(hours=12)
 
 
 class RoutingProjector:
-    """Offers, segments and last words from events. Idempotent: each event sets only what it knows."""
+    """Offers, segments and last words from events. Idempotent: each event sets only what it knows.
+
+    What an owner tells that has been replaced changes no row: its epoch is compared in the statement that writes, and
+    `refused` counts it.
+    """
+
+    def __init__(self) -> None:
+        self.refused = 0
 
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
         for event in events:
+            epoch = event.epoch if isinstance(event, routing.RoutingEvent) else 0
+            fence = epoch_not_older(epoch) if epoch else None
             for table, key, row in _rows(event):
-                await upsert(conn, table, [row], [key])
+                if not await upsert(conn, table, [row], [key], only_if=fence) and fence is not None:
+                    self.refused += 1
+                    structlog.get_logger().warning("stale_write_refused", table=table.name, epoch=epoch)
 
 
 def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:

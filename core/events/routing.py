@@ -10,7 +10,14 @@ from core.events.base import DomainEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemQueued(DomainEvent):
+class RoutingEvent(DomainEvent):
+    """What every event of routing carries: the epoch of the owner that told it (0 = told before there were epochs)."""
+
+    epoch: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemQueued(RoutingEvent):
     """`enqueued_at` is never reset, however often the caller comes back."""
 
     queue: str
@@ -25,20 +32,20 @@ class ItemQueued(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemAbandoned(DomainEvent):
+class ItemAbandoned(RoutingEvent):
     queue: str
     waited_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemOverflowed(DomainEvent):
+class ItemOverflowed(RoutingEvent):
     queue: str
     reason: str
     to: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentStateChanged(DomainEvent):
+class AgentStateChanged(RoutingEvent):
     """`state`: READY, NOT_READY, RESERVED, ENGAGED, WRAP_UP, OFFLINE. `actor`: who said so (a person or a rule)."""
 
     extension: str
@@ -50,7 +57,7 @@ class AgentStateChanged(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentStateAsked(DomainEvent):
+class AgentStateAsked(RoutingEvent):
     """READY, NOT_READY or OFFLINE asked for during a call: takes effect afterwards."""
 
     extension: str
@@ -60,25 +67,24 @@ class AgentStateAsked(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferMade(DomainEvent):
+class OfferMade(RoutingEvent):
     offer_id: str
     extension: str
     queue: str
     attempt: int
-    epoch: int
     leg_id: str
     waited_s: float = 0.0
     why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferRinging(DomainEvent):
+class OfferRinging(RoutingEvent):
     offer_id: str
     extension: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferAccepted(DomainEvent):
+class OfferAccepted(RoutingEvent):
     offer_id: str
     extension: str
     queue: str
@@ -87,14 +93,14 @@ class OfferAccepted(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferDeclined(DomainEvent):
+class OfferDeclined(RoutingEvent):
     offer_id: str
     extension: str
     cause: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferTimedOut(DomainEvent):
+class OfferTimedOut(RoutingEvent):
     """Ring no answer (rona)."""
 
     offer_id: str
@@ -103,14 +109,14 @@ class OfferTimedOut(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfferCancelled(DomainEvent):
+class OfferCancelled(RoutingEvent):
     offer_id: str
     extension: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentEnded(DomainEvent):
+class SegmentEnded(RoutingEvent):
     """One agent's part of an interaction is over: seconds of ringing, talking, holding."""
 
     offer_id: str
@@ -123,14 +129,14 @@ class SegmentEnded(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WrapUpStarted(DomainEvent):
+class WrapUpStarted(RoutingEvent):
     extension: str
     offer_id: str
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class WrapUpEnded(DomainEvent):
+class WrapUpEnded(RoutingEvent):
     extension: str
     offer_id: str
     wrap_up_s: float
