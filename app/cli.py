@@ -75,6 +75,26 @@ def doctor(
 
 
 @app.command()
+def drill(
+    fault: Annotated[str, typer.Option(help="numbers such as 1,8,16; all without it")] = "",
+    times: Annotated[int, typer.Option(min=0, max=100, help="how often each; 0 = as often as its promise wants")] = 0,
+    short: Annotated[bool, typer.Option("--short", help="the selection that every landing runs")] = False,
+    home: HomeOption = None,
+    table: Annotated[Path | None, typer.Option(help="write the table into this JSON file")] = None,
+    seed: Annotated[int, typer.Option(help="the instants of the faults; 0 = new ones")] = 0,
+) -> None:
+    """Hold failure drills: each fault is injected for real among live calls, and ten oracles judge. Only on a rehearsal."""
+    from app.drills.run import new_seed
+    from app.drills.run import run as run_drills
+
+    faults = frozenset(int(number) for number in fault.replace(" ", "").split(",") if number)
+    place = home_folder(home) if home is not None else None
+    raise typer.Exit(
+        run_drills(faults, times=times or None, short=short, home=place, table=table, seed=seed or new_seed())
+    )
+
+
+@app.command()
 def call(
     number: Annotated[str, typer.Argument(help="the number to dial; without one the echo number")] = "",
     home: HomeOption = None,

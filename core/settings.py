@@ -66,7 +66,7 @@ class AsteriskSettings(Section):
     binary: str = ""
     node: str = "n1"
     max_calls: Annotated[int, Field(ge=1, le=2000, description="at once; more get a prompt refusal")] = 120
-    max_calls_per_s: Annotated[float, Field(ge=1, le=1000, description="arriving; more get a prompt refusal")] = 30
+    max_calls_per_s: Annotated[float, Field(ge=1, le=1000, description="arriving; more get a prompt refusal")] = 200
     ring_s: Annotated[int, Field(ge=5, le=120)] = 15
     grace_s: Annotated[int, Field(ge=5, le=600)] = 30
     lost_wait_s: Annotated[int, Field(ge=1, le=600, description="for a controller, before the static queue")] = 10
@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     time_zone: str = "Asia/Shanghai"
     country: str = Field("CN", pattern="^[A-Z]{2}$", description="where numbers without a country code are from")
     language: Literal["en", "zh"] = "en"
+    rehearsal: bool = Field(
+        False, description="failure drills may be held here: they kill and freeze what serves callers"
+    )
     http: HttpSettings = HttpSettings()
     sip: SipSettings = SipSettings()
     asterisk: AsteriskSettings = AsteriskSettings()

@@ -269,9 +269,13 @@ class Softphone(asyncio.DatagramProtocol):
         """The next incoming call; opens spare media for the one after. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             call = await self.incoming.get()
-        if len(self._media_ready) < 2:
-            self._media_ready.append(await Media.open(self.host))
+        await self.prepare()
         return call
+
+    async def prepare(self) -> None:
+        """Opens spare media, so that the next calls can be answered at once."""
+        while len(self._media_ready) < 2 and not self._closing:
+            self._media_ready.append(await Media.open(self.host))
 
     def _on_response(self, message: Message) -> None:
         method = message.method

@@ -72,11 +72,11 @@ class Controllers:
             return ""
 
     def pids(self) -> dict[str, int]:
-        """`controller` is whoever owns (or the first, while nobody does), `standby` the other."""
+        """`controller` is whoever owns (or the first, while nobody does), `standby` the other; 0 while one is dead."""
         first = self.owner() or next(iter(self.children))
         others = [role for role in self.children if role != first]
         names = {first: "controller", **dict.fromkeys(others, "standby")}
-        return {name: self.children[role].pid for role, name in names.items() if self.children[role].pid}
+        return {name: self.children[role].pid for role, name in names.items()}
 
     # --- looking after them
 
