@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy import BigInteger, Column, Select, String, Table, func, select, update
@@ -90,7 +91,7 @@ class Relay:
                 await conn.execute(mark.values(position=events[-1].position))
         return len(events)
 
-    def _mine(self) -> Select[tuple[int]]:
+    def _mine(self) -> Select[Any]:
         return select(relay_table.c.position).where(relay_table.c.name == self._name)
 
     async def _begin(self, conn: AsyncConnection) -> None:
