@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.suites.core.engine import EnginePromises
+from tests.suites.core.flusher import FlusherPromises
 from tests.suites.core.migrations import MigrationPromises
 from tests.suites.core.relay import RelayPromises
 from tests.suites.core.unit_of_work import EventLogPromises, UnitOfWorkPromises
@@ -21,3 +22,6 @@ class TestEventLog(EventLogPromises): ...
 
 
 class TestRelay(RelayPromises): ...
+
+
+class TestFlusher(FlusherPromises): ...
