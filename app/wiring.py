@@ -7,7 +7,7 @@ everything that can fail does so before a call is touched; the switch's link com
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import health, people
 from app.live.hub import Hub
@@ -32,7 +33,8 @@ from core.bus.redis_bus import RedisBus
 from core.clock import SystemClock
 from core.db import migrate
 from core.db.engine import Database
-from core.db.outbox import EventLog
+from core.db.outbox import EventLog, StoredEvent
+from core.db.relay import Relay
 from core.errors import AftercallError, Unavailable
 from core.events.pbx import SwitchLinkChanged
 from core.events.stream import EventStream
@@ -41,7 +43,7 @@ from core.ids import new_id
 from core.jobs.worker import JobQueue
 from core.journal.flusher import Flusher, Projector
 from core.journal.journal import Journal
-from core.metrics import Metrics
+from core.metrics import Metrics, watch_loop
 from core.prompts.library import PromptLibrary
 from core.settings import Settings
 from core.users.service import Users
@@ -127,8 +129,8 @@ class Controller:
         workers = [self.jobs.run(self.transcription.handlers) for _ in range(self.settings.speech.workers)]
         return [
             self.flusher.run(), self.bus.run(), self.desk.run(), self.acd.run(), self.hub.run(self._hub_feed),
-            self._note_calls(), self._tick(), self._write_tickets(), self.recordings.run(), *workers,
-            self.link.run(), self.heartbeat.run(), self.resync.run(),
+            self._note_calls(), self.ticks.run(), self._write_tickets(), self.recordings.run(), *workers,
+            self.link.run(), self.heartbeat.run(), self.resync.run(), watch_loop(self.metrics),
         ]  # fmt: skip
 
     # --- floor 0
@@ -146,6 +148,8 @@ class Controller:
         await people.settle(plan, self.users, self.database)
         self.jobs = JobQueue(self.database, self.clock, new_id)
         self.bus = RedisBus(plan.redis.url)
+        self.ticks = Relay(self.database, "ticks", self._tick)
+        self.flusher.on_flush.append(self.ticks.wake)
 
     # --- floor 1 and 2
 
@@ -283,11 +287,11 @@ class Controller:
         async for event in self._pop_feed:
             self.screen_pop.note(event)
 
-    async def _tick(self) -> None:
-        """Live ticks for other processes, over Redis: which interaction something happened to."""
-        feed = self.stream.subscribe("ticks", asyncio.Event(), bound=5000)
-        async for event in feed:
-            self.bus.publish("live", {"kind": event.kind, "interaction_id": event.interaction_id})
+    async def _tick(self, _conn: AsyncConnection, events: Sequence[StoredEvent]) -> None:
+        """Live ticks for other processes, over Redis: what they can read at this position of the event table now."""
+        for stored in events:
+            place = {"position": stored.position, "interaction_id": stored.record.get("interaction_id", "")}
+            self.bus.publish("live", {"kind": stored.record["kind"], **place})
 
 
 def _meaning(error: Exception) -> AftercallError | None:
