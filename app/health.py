@@ -27,9 +27,14 @@ def watch(watched: Health, owner: Owner) -> None:
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
             await conn.execute(text("SELECT 1"))
-        behind = house.journal.behind
-        words = f"The database answers; {behind} facts wait to be copied."
-        return Finding("ok" if behind < 10_000 and not house.journal.refused else "degraded", words)
+        journal = house.journal
+        words = f"The database answers; {journal.behind} facts wait to be copied."
+        if journal.fault:
+            words += f" The journal cannot be written: {journal.fault}."
+        if journal.refused:
+            words += f" {journal.refused} facts were refused and are lost."
+        well = journal.behind < 10_000 and not journal.refused and not journal.fault
+        return Finding("ok" if well else "degraded", words)
 
     async def redis() -> Finding:
         # Asked itself: the bus notices only when it has something to say.

@@ -71,7 +71,8 @@ class House:
         self.plan, self.settings, self.slot = plan, settings, slot
         self.clock = SystemClock()
         self.metrics = Metrics()
-        self.journal = Journal(plan.folders.journal / f"controller-{slot}.sqlite", f"controller-{new_id()}")
+        self.journal_file = plan.folders.journal / f"controller-{slot}.sqlite"
+        self.journal = Journal(self.journal_file, f"controller-{new_id()}")
         self.stream = EventStream(self.journal)
         self.zone = ZoneInfo(settings.time_zone)
         self.link_up = asyncio.Event()

@@ -8,12 +8,14 @@ then is anything offered.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import health
 from app.house import House
@@ -24,6 +26,8 @@ from app.web import auth_http, calls_http
 from app.web.call_store import StoredCalls
 from app.web.health import Health
 from app.web.server import build_app
+from core.db.outbox import StoredEvent
+from core.db.relay import Relay
 from core.errors import AftercallError, Unavailable
 from core.events.pbx import SwitchLinkChanged
 from core.http.server import serve
@@ -73,7 +77,7 @@ class Owner:
         workers = [house.jobs.run(self.transcription.handlers) for _ in range(self.settings.speech.workers)]
         return [
             house.bus.run(), house.desk.run(), self.acd.run(), self.hub.run(self._hub_feed), self._note_calls(),
-            self._tick(), self._write_tickets(), self.recordings.run(), self.resync.run(), self._serve(),
+            self.ticks.run(), self._write_tickets(), self.recordings.run(), self.resync.run(), self._serve(),
             self._take_over_link(), *workers,
         ]  # fmt: skip
 
@@ -98,6 +102,8 @@ class Owner:
         self._hub_feed = self.stream.subscribe("live", asyncio.Event(), bound=50_000)
         self.hub.name_agents(names)
         self.screen_pop = OrderScreenPop(house.desk, self.hub, self.stream, self.clock)
+        self.ticks = Relay(house.database, "ticks", self._tick)
+        house.flusher.on_flush.append(self.ticks.wake)
         self._pop_feed = self.stream.subscribe("screen-pop", asyncio.Event(), only=LISTENS)
         queues = {
             name: QueuePolicy(name, {name: 1}, self.settings.asterisk.ring_s, rules.wrap_up_s, rules.max_misses)
@@ -192,11 +198,11 @@ class Owner:
         async for event in self._pop_feed:
             self.screen_pop.note(event)
 
-    async def _tick(self) -> None:
-        """Live ticks for other processes, over Redis: which interaction something happened to."""
-        feed = self.stream.subscribe("ticks", asyncio.Event(), bound=5000)
-        async for event in feed:
-            self.house.bus.publish("live", {"kind": event.kind, "interaction_id": event.interaction_id})
+    async def _tick(self, _conn: AsyncConnection, events: Sequence[StoredEvent]) -> None:
+        """Live ticks for other processes, over Redis: what they can read at this position of the event table now."""
+        for stored in events:
+            place = {"position": stored.position, "interaction_id": stored.record.get("interaction_id", "")}
+            self.house.bus.publish("live", {"kind": stored.record["kind"], **place})
 
     async def _serve(self) -> None:
         """The web: calls do not wait for it. The port may still be in the hand of an owner who is frozen or drains."""

@@ -70,7 +70,7 @@ class Controller:
         lease, house = self.house.lease, self.house
 
         async def copy_what_others_left() -> None:
-            await copy_foreign(house.plan.folders.journal, house.journal, house.database, house.projectors)
+            await copy_foreign(house.journal_file, house.database, house.projectors)
 
         epoch = await lease.claim(copy_what_others_left)
         owner = self.owner = Owner(self.house)

@@ -29,7 +29,8 @@ WAIT_S = 30.0  # for another process that is migrating, or that holds a table
 LOCK = 4710  # Postgres' advisory lock of whoever migrates
 # Every module that declares tables. Imported by name, because core knows nobody above it.
 ROOMS = (
-    "core.db.outbox", "core.audit", "core.lease", "core.jobs.store", "core.journal.flusher", "core.users.store",
+    "core.db.outbox", "core.db.relay", "core.audit", "core.lease", "core.jobs.store", "core.journal.flusher",
+    "core.users.store",
     "pbx.store", "orders_bridge.store", "routing.store", "recordings.store",
 )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The event table: what has happened, in the order it was written down, and for each interaction its timeline.
 
-It is also the outbox: readers remember the last position they have seen, and the bus only wakes them up.
-Invariant: (journal_id, seq) is unique, so a fact written twice stands once.
+It is also the outbox: readers (`relay.py`) remember the last position they have seen, and the bus only wakes them up.
+Invariants: (journal_id, seq) is unique, so a fact written twice stands once; positions become visible in their order, so
+that a reader who has seen one has seen all before it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, UniqueConstraint, select
+from sqlalchemy import BigInteger, Column, Index, Integer, Select, String, Table, UniqueConstraint, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
@@ -49,9 +50,23 @@ class StoredEvent:
         return from_record(self.record)
 
 
+POSITIONS = 4712  # Postgres' advisory lock of whoever has positions that are not committed
+
+
+async def hold_positions(conn: AsyncConnection) -> None:
+    """Waits until nobody else has taken a position without committing it, and lets nobody take one until our commit."""
+    if conn.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSITIONS})")
+
+
 async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> int:
-    """Writes (seq, record) rows of one journal; those already there are left alone. Returns how many were new."""
+    """Writes (seq, record) rows of one journal; those already there are left alone. Returns how many were new.
+
+    The last thing a transaction does: until its commit, nobody else writes events.
+    """
     written = 0
+    if rows:
+        await hold_positions(conn)
     for start in range(0, len(rows), 500):
         written += await upsert(
             conn, event_table,
@@ -63,6 +78,16 @@ async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tu
     return written
 
 
+async def events_after(conn: AsyncConnection, position: int, limit: int) -> list[StoredEvent]:
+    """Events written after `position`, oldest first."""
+    statement = select(event_table).where(event_table.c.position > position).order_by(event_table.c.position)
+    return await _stored(conn, statement.limit(limit))
+
+
+async def _stored(conn: AsyncConnection, statement: Select[Any]) -> list[StoredEvent]:
+    return [StoredEvent(row.position, row.journal_id, row.seq, row.body) for row in await conn.execute(statement)]
+
+
 class EventLog:
     """Reads the event table."""
 
@@ -71,8 +96,8 @@ class EventLog:
 
     async def after(self, position: int, limit: int = 500) -> list[StoredEvent]:
         """Events written after `position`, oldest first."""
-        statement = select(event_table).where(event_table.c.position > position).order_by(event_table.c.position)
-        return await self._all(statement.limit(limit))
+        async with self._database.read() as conn:
+            return await events_after(conn, position, limit)
 
     async def for_interaction(self, interaction_id: str) -> list[StoredEvent]:
         """An interaction's timeline: by time, then by sequence in the process that told it."""
@@ -85,7 +110,6 @@ class EventLog:
         rows = await self._all(statement.order_by(event_table.c.position.desc()).limit(limit))
         return rows[::-1]
 
-    async def _all(self, statement: Any) -> list[StoredEvent]:
+    async def _all(self, statement: Select[Any]) -> list[StoredEvent]:
         async with self._database.read() as conn:
-            rows = (await conn.execute(statement)).all()
-        return [StoredEvent(row.position, row.journal_id, row.seq, row.body) for row in rows]
+            return await _stored(conn, statement)

@@ -60,8 +60,10 @@ class UnitOfWork:
         except BaseException as fault:
             await self._transaction.__aexit__(type(fault), fault, fault.__traceback__)
             raise
-        await self._transaction.__aexit__(kind, error, trace)
-        self._conn = None
+        else:
+            await self._transaction.__aexit__(kind, error, trace)
+        finally:
+            self._conn = None
         if kind is None and self._events:
             if self._database.stream is not None:
                 for event in self._events:

@@ -1,20 +1,22 @@
 """Copies the journal into the database: events, and the rows that are projections of them, exactly once.
 
-Invariant: events, projections and the high-water mark of the journal are written in one transaction; after a crash the
-flusher goes on behind the mark. A fact that a projector cannot take is set aside with its reason and does not hold up the
-others.
+Invariants: events, projections and the journal's high-water mark are written in one transaction, which begins by moving the
+mark from where we believe it stands, so that neither a crash, nor a commit whose answer was lost, nor a second flusher of
+the same journal writes anything twice; a fact that a projector or the database cannot take is set aside with its reason and
+does not hold up the others; while the database or the journal's disk does not answer, facts wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import Sequence
-from typing import Protocol
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import BigInteger, Column, String, Table, Text, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import BigInteger, Column, String, Table, Text, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
@@ -63,8 +65,18 @@ class Source(Protocol):
     async def forget_until(self, seq: int) -> None: ...
 
 
+class _MarkMoved(Exception):
+    """The mark does not stand where we left it."""
+
+
+NOT_THE_FACTS = (Unavailable, _MarkMoved)  # trying the same facts one by one would not help
+
+
 class Flusher:
-    """`run()` for ever; `flushed_up_to(seq)` waits; `down` tells that the database does not answer."""
+    """`run()` for ever; `flushed_up_to(seq)` waits; `down` tells that the database (or the disk) does not answer.
+
+    `on_flush` is called after each batch that stands in the database.
+    """
 
     def __init__(self, journal: Source, database: Database, projectors: Sequence[Projector] = ()) -> None:
         self._journal = journal
@@ -74,6 +86,7 @@ class Flusher:
         self._progress = asyncio.Condition()
         self._mark: int | None = None
         self.down = ""
+        self.on_flush: list[Callable[[], object]] = []
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,75 +100,115 @@ class Flusher:
         failures = 0
         try:
             while True:
+                self._news.clear()
                 try:
                     written = await self.flush_once()
-                    failures, self.down = 0, ""
-                except Unavailable as error:
+                except (Unavailable, sqlite3.Error) as error:
                     if not failures:
-                        structlog.get_logger().warning("database_unavailable", reason=str(error.__cause__ or error))
+                        structlog.get_logger().warning("facts_not_flushed", reason=str(error.__cause__ or error))
                     self.down = str(error)
                     pause = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                     failures += 1
                     await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 (spreads retries, no secret)
                     continue
+                if failures:
+                    structlog.get_logger().info("facts_flushed_again", behind=own.behind)
+                failures, self.down = 0, ""
                 if not written:
                     await self._news.wait()
-                    self._news.clear()
                     await asyncio.sleep(PAUSE_S)  # a batch gathers: one transaction for the facts of 50 ms
         finally:
             own.on_sync.remove(wake)
 
     async def flush_once(self) -> int:
-        """Copies one batch. Returns its size; raises Unavailable when the database does not answer."""
-        if self._mark is None:
-            await self._find_mark()
-        assert self._mark is not None
-        rows = await self._journal.read(self._mark, BATCH)
+        """Copies one batch. Returns its size; raises Unavailable when the database does not answer, sqlite3.Error when the
+        journal's disk does not."""
+        mark = self._mark if self._mark is not None else await self._find_mark()
+        rows = await self._journal.read(mark, BATCH)
         if not rows:
+            self._mark = mark
+            if mark > self._journal.flushed:  # the disk had not let them be forgotten
+                await self._journal.forget_until(mark)
             return 0
+        self._mark = None  # until we know how this ended
         try:
-            await self._copy(rows)
-        except (SQLAlchemyError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            structlog.get_logger().error("projection_failed", reason=repr(error), rows=len(rows))
-            for row in rows:
-                await self._copy_alone(row)
+            await self._copy_all(mark, rows)
+        except _MarkMoved:
+            return await self.flush_once()
         self._mark = rows[-1][0]
         await self._journal.forget_until(self._mark)
         async with self._progress:
             self._progress.notify_all()
+        for call in self.on_flush:
+            call()
         return len(rows)
 
-    async def _find_mark(self) -> None:
+    async def _find_mark(self) -> int:
         """The database's word counts: it may know of rows whose copies here were not yet forgotten."""
-        statement = select(mark_table.c.seq).where(mark_table.c.journal_id == self._journal.journal_id)
-        async with self._database.read() as conn:
-            known = (await conn.execute(statement)).scalar()
-        self._mark = max(int(known or 0), self._journal.flushed)
-        if self._mark > self._journal.flushed:
-            await self._journal.forget_until(self._mark)
-
-    async def _copy(self, rows: Sequence[Row]) -> None:
+        here, flushed = mark_table.c.journal_id == self._journal.journal_id, self._journal.flushed
         async with self._database.write() as conn:
-            await write_events(conn, self._journal.journal_id, rows)
+            row = {"journal_id": self._journal.journal_id, "seq": flushed}
+            await upsert(conn, mark_table, [row], ["journal_id"], update=False)
+            known = int((await conn.execute(select(mark_table.c.seq).where(here).with_for_update())).scalar_one())
+            if known < flushed:  # an older copy of the database: what we forgot since is gone
+                structlog.get_logger().error("database_behind_journal", database=known, journal=flushed)
+                await conn.execute(update(mark_table).where(here).values(seq=flushed))
+        if known > flushed:
+            await self._journal.forget_until(known)
+        return max(known, flushed)
+
+    async def _copy_all(self, mark: int, rows: Sequence[Row]) -> None:
+        try:
+            await self._copy(mark, rows)
+        except NOT_THE_FACTS:
+            raise
+        except Exception as error:
+            structlog.get_logger().error("projection_failed", reason=type(error).__name__, rows=len(rows))
+            for row in rows:
+                await self._copy_alone(mark, row)
+                mark = row[0]
+
+    async def _copy(self, mark: int, rows: Sequence[Row]) -> None:
+        async with self._database.write() as conn:
+            await self._move_mark(conn, mark, rows[-1][0])
             events = [from_record(record) for _, record in rows]
             for projector in self._projectors:
                 await projector.project(conn, events)
-            await self._set_mark(conn, rows[-1][0])
+            await write_events(conn, self._journal.journal_id, rows)
 
-    async def _copy_alone(self, row: Row) -> None:
+    async def _copy_alone(self, mark: int, row: Row) -> None:
+        """Whole if it can be, else the event without its projections, else only set aside."""
         try:
-            await self._copy([row])
-        except (SQLAlchemyError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            seq, record = row
-            aside = {"journal_id": self._journal.journal_id, "seq": seq, "at": self._database.clock.now()}
-            async with self._database.write() as conn:
-                await write_events(conn, self._journal.journal_id, [row])
-                await upsert(conn, quarantine_table, [{**aside, "record": record, "reason": repr(error)[:2000]}],
-                             ["journal_id", "seq"])  # fmt: skip
-                await self._set_mark(conn, seq)
+            await self._copy(mark, [row])
+        except NOT_THE_FACTS:
+            raise
+        except Exception as error:
+            reason = repr(error)[:2000]
+            fact = {"seq": row[0], "kind": row[1].get("kind", "")}
+            structlog.get_logger().error("fact_set_aside", reason=type(error).__name__, **fact)
+        else:
+            return
+        try:
+            await self._set_aside(mark, row, row[1], reason, as_event=True)
+        except NOT_THE_FACTS:
+            raise
+        except Exception:
+            # The database takes no such value: as a text it can be kept all the same.
+            await self._set_aside(mark, row, {"text": json.dumps(row[1])}, reason, as_event=False)
 
-    async def _set_mark(self, conn: AsyncConnection, seq: int) -> None:
-        await upsert(conn, mark_table, [{"journal_id": self._journal.journal_id, "seq": seq}], ["journal_id"])
+    async def _set_aside(self, mark: int, row: Row, record: dict[str, Any], reason: str, *, as_event: bool) -> None:
+        aside = {"journal_id": self._journal.journal_id, "seq": row[0], "at": self._database.clock.now()}
+        async with self._database.write() as conn:
+            await self._move_mark(conn, mark, row[0])
+            await upsert(conn, quarantine_table, [{**aside, "record": record, "reason": reason}], ["journal_id", "seq"])
+            if as_event:
+                await write_events(conn, self._journal.journal_id, [row])
+
+    async def _move_mark(self, conn: AsyncConnection, old: int, new: int) -> None:
+        """First in the transaction: whoever else holds it is waited for, and then it does not stand at `old` any more."""
+        mine = (mark_table.c.journal_id == self._journal.journal_id) & (mark_table.c.seq == old)
+        if (await conn.execute(update(mark_table).where(mine).values(seq=new))).rowcount != 1:
+            raise _MarkMoved
 
     async def flushed_up_to(self, seq: int) -> None:
         """Returns when everything up to `seq` stands in the database."""

@@ -16,7 +16,6 @@ import structlog
 
 from core.db.engine import Database
 from core.journal.flusher import BATCH, Flusher, Projector
-from core.journal.journal import Journal
 from core.journal.store import Row, decode
 
 
@@ -31,7 +30,7 @@ class ForeignJournal:
         self.flushed = int(values["flushed"])
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
+        return sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)
 
     async def read(self, after: int, limit: int) -> list[Row]:
         return await asyncio.to_thread(self._read, after, limit)
@@ -44,16 +43,19 @@ class ForeignJournal:
         self.flushed = seq  # the file is its owner's
 
 
-async def copy_foreign(folder: Path, own: Journal, database: Database, projectors: Sequence[Projector]) -> int:
-    """Copies the rows of every journal in `folder` but our own. Returns how many there were. Raises Unavailable."""
+async def copy_foreign(own: Path, database: Database, projectors: Sequence[Projector]) -> int:
+    """Copies the rows of every journal that lies beside `own`. Returns how many there were. Raises Unavailable.
+
+    One that its process has open cannot be read: a living one copies for itself, a frozen one when it is awake or dead.
+    """
     copied = 0
-    for file in await asyncio.to_thread(lambda: sorted(folder.glob("*.sqlite"))):
+    for file in await asyncio.to_thread(lambda: sorted(own.parent.glob("*.sqlite"))):
+        if file == own:
+            continue
         try:
             journal = ForeignJournal(file)
         except (sqlite3.Error, KeyError, ValueError) as error:
-            structlog.get_logger().error("journal_not_readable", file=file.name, reason=repr(error))
-            continue
-        if journal.journal_id == own.journal_id:
+            structlog.get_logger().info("journal_not_readable", file=file.name, reason=repr(error))
             continue
         flusher = Flusher(journal, database, projectors)
         while written := await flusher.flush_once():

@@ -1,32 +1,55 @@
 """The journal's file: a small SQLite database of this process alone, in which facts are safe before anybody asks.
 
-Synchronous and used from one thread at a time; `journal.py` owns that thread.
+Synchronous and used from one thread at a time; `journal.py` owns that thread. Invariants: a group is in it whole or not at
+all; no second process can open it while we have it, so that no sequence is given out twice.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.errors import AftercallError
+
 Row = tuple[int, dict[str, Any]]
+Line = tuple[int, str]  # seq, the record as JSON
+BUSY_MS = 2000
+
+
+class JournalInUse(AftercallError):
+    """Another process writes this journal."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("core:journal-in-use", f"Another process writes the journal {path}.", status=503)
 
 
 class JournalFile:
-    """Rows (seq, record) with seq rising from 1 for ever; `flushed` is the highest one known to stand in the database."""
+    """Rows (seq, record) with seq rising from 1 for ever; `flushed` is the highest one known to stand in the database.
+
+    Raises JournalInUse, or what SQLite says when the file cannot be used.
+    """
 
     def __init__(self, path: Path, journal_id: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        # FULL: a committed group of facts survives the power going out.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.execute("CREATE TABLE IF NOT EXISTS fact (seq INTEGER PRIMARY KEY, record TEXT NOT NULL)")
-        self._db.execute("CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-        self._db.execute("INSERT OR IGNORE INTO mark VALUES ('journal_id', ?)", (journal_id,))
-        self._db.execute("INSERT OR IGNORE INTO mark VALUES ('flushed', '0')")
+        try:
+            # EXCLUSIVE: ours until we close or die. FULL: a committed group of facts survives the power going out.
+            for pragma in (f"busy_timeout={BUSY_MS}", "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
+                self._db.execute(f"PRAGMA {pragma}")
+            with self._whole():
+                self._db.execute("CREATE TABLE IF NOT EXISTS fact (seq INTEGER PRIMARY KEY, record TEXT NOT NULL)")
+                self._db.execute("CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+                self._db.execute("INSERT OR IGNORE INTO mark VALUES ('journal_id', ?)", (journal_id,))
+                self._db.execute("INSERT OR IGNORE INTO mark VALUES ('flushed', '0')")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise JournalInUse(path) from error
+            raise
 
     @property
     def journal_id(self) -> str:
@@ -40,23 +63,31 @@ class JournalFile:
     def flushed(self) -> int:
         return int(self._db.execute("SELECT value FROM mark WHERE name='flushed'").fetchone()[0])
 
-    def append(self, rows: Sequence[Row]) -> None:
-        """One group, one sync to the disk."""
-        self._db.execute("BEGIN")
-        self._db.executemany(
-            "INSERT INTO fact VALUES (?, ?)", [(seq, json.dumps(record, ensure_ascii=False)) for seq, record in rows]
-        )
-        self._db.execute("COMMIT")
+    def append(self, lines: Sequence[Line]) -> None:
+        """One group, one sync to the disk; lines that are there already (a commit whose answer was lost) stay as they are."""
+        with self._whole():
+            self._db.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?)", lines)
 
     def after(self, seq: int, limit: int) -> list[Row]:
         return decode(self._db.execute("SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)))
 
     def forget_until(self, seq: int) -> None:
         """These rows stand in the database: their copies here go."""
-        self._db.execute("BEGIN")
-        self._db.execute("UPDATE mark SET value=? WHERE name='flushed'", (str(seq),))
-        self._db.execute("DELETE FROM fact WHERE seq <= ?", (seq,))
-        self._db.execute("COMMIT")
+        with self._whole():
+            self._db.execute("UPDATE mark SET value=? WHERE name='flushed'", (str(seq),))
+            self._db.execute("DELETE FROM fact WHERE seq <= ?", (seq,))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """A transaction that is over afterwards in any case: one left open would refuse every later one."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         self._db.close()

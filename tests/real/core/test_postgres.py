@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from tests.suites.core.engine import EnginePromises
+from tests.suites.core.flusher import FlusherPromises
 from tests.suites.core.migrations import MigrationPromises
+from tests.suites.core.relay import RelayPromises
+from tests.suites.core.unit_of_work import EventLogPromises, UnitOfWorkPromises
 
 
 class TestEngine(EnginePromises): ...
 
 
 class TestMigrations(MigrationPromises): ...
+
+
+class TestUnitOfWork(UnitOfWorkPromises): ...
+
+
+class TestEventLog(EventLogPromises): ...
+
+
+class TestRelay(RelayPromises): ...
+
+
+class TestFlusher(FlusherPromises): ...

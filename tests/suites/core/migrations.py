@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.db import migrate
 from core.errors import Unavailable
 from core.users.store import session_table, user_table
+from tests.suites.core import children
 from tests.suites.core.place import Place
 
 HALF_WAY = '''
@@ -165,16 +164,9 @@ class MigrationPromises:
         assert await place.count(session_table) == await place.count(user_table)
 
     async def test_two_that_migrate_at_once_go_one_after_the_other(self, empty: Place) -> None:
-        program = "import asyncio, sys; from core.db import migrate; print(asyncio.run(migrate.migrate(sys.argv[1])))"
-        both = [
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-c", program, empty.url, stdout=asyncio.subprocess.PIPE
-            )
-            for _ in range(2)
-        ]
-        async with asyncio.timeout(60):
-            said = [(await process.communicate())[0].decode().strip() for process in both]
-        assert said == [migrate.newest()] * 2
+        both = [children.start(children.bring_to_newest, empty.url) for _ in range(2)]
+        assert [await children.ended(process) for process in both] == [0, 0]
+        assert await migrate.current(empty.url) == migrate.newest()
 
     async def test_a_table_in_somebodys_hands_is_waited_for_and_then_told(
         self, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

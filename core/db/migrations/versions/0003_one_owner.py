@@ -1,10 +1,10 @@
-"""0002 one owner: leases with an epoch"""
+"""0003 one owner: leases with an epoch"""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -18,3 +18,7 @@ def upgrade() -> None:
         sa.Column("beat", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("lease")
