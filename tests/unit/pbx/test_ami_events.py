@@ -28,6 +28,7 @@ from pbx.ami_events import (
     is_response,
     read,
     refusal,
+    run_of,
     seen_in_status,
     value_in,
 )
@@ -76,7 +77,7 @@ def block(text: str) -> Block:
             "Event: UserEvent\nUserEvent: AcWaiting\nAcQueue: service\nQueue: other",
             Told(at=AT, name="AcWaiting", fields={"queue": "service"}),
         ),
-        ("Event: FullyBooted\nUptime: 12", Booted(at=AT, uptime_s=12.0)),
+        ("Event: FullyBooted\nUptime: 12", Booted(at=AT)),
     ],
 )  # fmt: skip
 def test_an_event_is_read(text: str, event: AmiEvent) -> None:
@@ -94,7 +95,6 @@ def test_an_event_is_read(text: str, event: AmiEvent) -> None:
         "Event: Newstate\nUniqueid: 1\nTimestamp: 1e400",
         "Event: Newstate\nUniqueid: 1\nTimestamp: nan",
         "Event: Newstate\nUniqueid: 1\nTimestamp: -1e18",
-        "Event: FullyBooted\nUptime: long",
         "Event: DeviceStateChange\nDevice: Local/x\nState: INUSE",
         "Event: DeviceStateChange\nState: INUSE",
         "Event: OriginateResponse\nResponse: Success\nActionID: x",
@@ -218,6 +218,10 @@ def test_answers_items_ends_and_refusals_are_told_apart() -> None:
     assert refusal(block("Response: Error")) == "refused"
     assert is_response(block("Event: OriginateResponse\nResponse: Failure")) is False
     assert value_in(block("Response: Success\nValue: 12")) == "12"
+    status = block(
+        "Response: Success\nCoreStartupDate: 2026-11-24\nCoreStartupTime: 09:00:00\nCoreReloadTime: 10:00:00"
+    )
+    assert run_of(status) == "2026-11-24 09:00:00"
 
 
 @pytest.mark.parametrize("story", STORIES)
