@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ import structlog
 from core.errors import Unavailable
 from pbx import ami_actions
 from pbx.ami_actions import Headers
-from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal, run_of
+from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal, value_in
 from pbx.ami_wire import Block, Framer, encode
 
 PING_S, DEAD_S = 2.0, 5.0
@@ -31,6 +32,7 @@ EVENTS_BOUND = 200_000
 BOOT_S = 30.0
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 READ_SIZE = 1 << 16
+RUN_MARK = "AC_RUN"
 STEADY_S = 2.0  # a link that lived shorter counts as an attempt that failed
 _LOST = (OSError, TimeoutError, EOFError)
 
@@ -185,7 +187,7 @@ class AmiLink:
             await self._ask(*ami_actions.login(self._address.user, self._address.secret), DEAD_S)
             async with asyncio.timeout(BOOT_S):
                 await self._booted.wait()
-            run = run_of((await self._ask(*ami_actions.status_of_switch(), ACTION_S)).blocks[0])
+            run = await self._run_of()
             self.restarted = self._run_of_switch not in ("", run)
             self._open = True
             group.create_task(self._ping())
@@ -194,6 +196,14 @@ class AmiLink:
             self._run_of_switch = run
             self._up_since = asyncio.get_running_loop().time()
             self.up = True
+
+    async def _run_of(self) -> str:
+        """Which run of Asterisk this is: a mark that we leave in it, and that ends with it. Clocks may jump; it does not."""
+        run = value_in((await self._ask(*ami_actions.get_variable(RUN_MARK), ACTION_S)).blocks[0])
+        if not run:
+            run = secrets.token_hex(8)
+            await self._ask(*ami_actions.set_variable(RUN_MARK, run), ACTION_S)
+        return run
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         framer = Framer()

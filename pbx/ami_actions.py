@@ -25,10 +25,6 @@ def ping() -> Order:
     return "Ping", {}
 
 
-def status_of_switch() -> Order:
-    return "CoreStatus", {}
-
-
 def ring(
     extension: str, leg_id: str, *, ring_s: float, context: str, variables: Mapping[str, str],
     caller_number: str, caller_name: str, sip_headers: Mapping[str, str],

@@ -257,8 +257,3 @@ def ends_list(block: Block) -> bool:
 def value_in(block: Block) -> str:
     """The value that `Getvar` answers with."""
     return first(block, "value")
-
-
-def run_of(block: Block) -> str:
-    """Which run of Asterisk answered `CoreStatus`: the moment it says it was started, the same whatever its clock does."""
-    return f"{first(block, 'corestartupdate')} {first(block, 'corestartuptime')}"

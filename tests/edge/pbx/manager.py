@@ -31,7 +31,7 @@ class Manager:
     def __init__(self) -> None:
         self.banner = BANNER
         self.boots = True
-        self.run = ("2026-11-24", "09:00:00")
+        self.globals: dict[str, str] = {}  # empty after a restart
         self.frozen = False
         self.drop_after: Callable[[Block], bool] = lambda _action: False
         self.got: list[tuple[int, Block]] = []
@@ -96,14 +96,16 @@ class Manager:
             return
         name, action_id = first(action, "action"), first(action, "actionid")
         answer = self.answers.get(name)
-        said = answer(action) if answer is not None else self._usual(name, action_id)
+        said = answer(action) if answer is not None else self._usual(name, action_id, action)
         if said is not None:
             writer.write(said.encode())
 
-    def _usual(self, name: str, action_id: str) -> str:
+    def _usual(self, name: str, action_id: str, action: Block) -> str:
         more = []
-        if name == "CoreStatus":
-            more = [f"CoreStartupDate: {self.run[0]}", f"CoreStartupTime: {self.run[1]}"]
+        if name == "Setvar" and "channel" not in action:
+            self.globals[first(action, "variable")] = first(action, "value")
+        if name == "Getvar":
+            more = [f"Value: {self.globals.get(first(action, 'variable'), '')}"]
         said = block("Response: Success", f"ActionID: {action_id}", *more)
         booted = block("Event: FullyBooted", "Privilege: system,all", "Uptime: 5", "Status: Fully Booted")
         return said + (booted if name == "Login" and self.boots else "")

@@ -28,7 +28,6 @@ from pbx.ami_events import (
     is_response,
     read,
     refusal,
-    run_of,
     seen_in_status,
     value_in,
 )
@@ -218,10 +217,6 @@ def test_answers_items_ends_and_refusals_are_told_apart() -> None:
     assert refusal(block("Response: Error")) == "refused"
     assert is_response(block("Event: OriginateResponse\nResponse: Failure")) is False
     assert value_in(block("Response: Success\nValue: 12")) == "12"
-    status = block(
-        "Response: Success\nCoreStartupDate: 2026-11-24\nCoreStartupTime: 09:00:00\nCoreReloadTime: 10:00:00"
-    )
-    assert run_of(status) == "2026-11-24 09:00:00"
 
 
 @pytest.mark.parametrize("story", STORIES)
