@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ import structlog
 from core.errors import Unavailable
 from pbx import ami_actions
 from pbx.ami_actions import Headers
-from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal
+from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal, value_in
 from pbx.ami_wire import Block, Framer, encode
 
 PING_S, DEAD_S = 2.0, 5.0
@@ -31,7 +32,8 @@ EVENTS_BOUND = 200_000
 BOOT_S = 30.0
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 READ_SIZE = 1 << 16
-RESTART_S = 1.5  # Asterisk tells its uptime in whole seconds
+RUN_MARK = "AC_RUN"
+STEADY_S = 2.0  # a link that lived shorter counts as an attempt that failed
 _LOST = (OSError, TimeoutError, EOFError)
 
 
@@ -51,6 +53,7 @@ class LinkDown(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("switch", f"The telephone switch does not answer: {reason}.")
+        self.reason = reason
 
 
 @dataclass
@@ -71,7 +74,8 @@ class AmiAddress:
 
 
 class AmiLink:
-    """`await run()` for ever. `on_up` is awaited on each new link before its events are handed on; then `on_event`."""
+    """`await run()` for ever. `on_up` is awaited on each new link, before it is called up; `on_event` has every event of
+    the link from its beginning, also while `on_up` lists what is there."""
 
     def __init__(
         self,
@@ -90,7 +94,8 @@ class AmiLink:
         self._booted = asyncio.Event()
         self._open = False
         self._number = 0
-        self._switch_began: float | None = None
+        self._run_of_switch = ""
+        self._up_since = 0.0
         self.up = False
         self.restarted = False  # whether this link is to another run of Asterisk than the one before
         self.reconnects = 0
@@ -155,17 +160,18 @@ class AmiLink:
                 await self._one_link()
                 reason = "closed by the switch"
             except (*_LOST, LinkDown, ActionRefused) as error:
-                reason = str(error) or type(error).__name__
+                reason = _reason(error)
             except ExceptionGroup as group:
                 lost, rest = group.split((*_LOST, LinkDown, ActionRefused))
                 if rest is not None:
                     raise rest from None
                 assert lost is not None
-                reason = str(lost.exceptions[0]) or type(lost.exceptions[0]).__name__
+                reason = _reason(lost.exceptions[0])
             except asyncio.CancelledError:
                 self._drop("we end")
                 raise
-            failures = 0 if self.up else failures + 1
+            steady = self.up and asyncio.get_running_loop().time() - self._up_since >= STEADY_S
+            failures = 0 if steady else failures + 1
             self._drop(reason)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)] * random.uniform(0.7, 1.3))  # noqa: S311
             self.reconnects += 1
@@ -181,11 +187,23 @@ class AmiLink:
             await self._ask(*ami_actions.login(self._address.user, self._address.secret), DEAD_S)
             async with asyncio.timeout(BOOT_S):
                 await self._booted.wait()
+            run = await self._run_of()
+            self.restarted = self._run_of_switch not in ("", run)
             self._open = True
             group.create_task(self._ping())
             group.create_task(self._hand_on())
             await self._on_up()
+            self._run_of_switch = run
+            self._up_since = asyncio.get_running_loop().time()
             self.up = True
+
+    async def _run_of(self) -> str:
+        """Which run of Asterisk this is: a mark that we leave in it, and that ends with it. Clocks may jump; it does not."""
+        run = value_in((await self._ask(*ami_actions.get_variable(RUN_MARK), ACTION_S)).blocks[0])
+        if not run:
+            run = secrets.token_hex(8)
+            await self._ask(*ami_actions.set_variable(RUN_MARK, run), ACTION_S)
+        return run
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         framer = Framer()
@@ -205,7 +223,7 @@ class AmiLink:
         if event is None:
             return
         if isinstance(event, Booted):
-            self._note_boot(event)
+            self._booted.set()
         else:
             self._line_up(event)
 
@@ -216,12 +234,6 @@ class AmiLink:
             raise LinkDown("more events than can be handled")
         self._events.append(item)
         self._news.set()
-
-    def _note_boot(self, event: Booted) -> None:
-        began = asyncio.get_running_loop().time() - event.uptime_s
-        self.restarted = self._switch_began is not None and began > self._switch_began + RESTART_S
-        self._switch_began = began
-        self._booted.set()
 
     def _collect(self, pending: _Pending, block: Block) -> None:
         pending.blocks.append(block)
@@ -287,9 +299,17 @@ class AmiLink:
             self._on_down(reason)
 
 
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, LinkDown) else str(error) or type(error).__name__
+
+
 async def _skip_banner(reader: asyncio.StreamReader) -> None:
+    """Whoever does not greet as Asterisk does is not told our secret."""
     try:
-        if not await reader.readline():
-            raise EOFError("closed by the switch")
+        banner = await reader.readline()
     except ValueError as error:
         raise LinkDown("what answers is no Asterisk Manager") from error
+    if not banner:
+        raise EOFError("closed by the switch")
+    if not banner.startswith(b"Asterisk Call Manager/"):
+        raise LinkDown("what answers is no Asterisk Manager")

@@ -100,9 +100,7 @@ class Told(AmiEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Booted(AmiEvent):
-    """Asterisk has loaded everything; it has been up for `uptime_s`."""
-
-    uptime_s: float = 0.0
+    """Asterisk has loaded everything."""
 
 
 def _moment(block: Block) -> datetime:
@@ -187,7 +185,7 @@ _READERS: dict[str, Callable[[Block], AmiEvent | None]] = {
     "DeviceStateChange": _device,
     "OriginateResponse": _originate,
     "UserEvent": _told,
-    "FullyBooted": lambda b: Booted(at=_moment(b), uptime_s=float(first(b, "uptime") or 0)),
+    "FullyBooted": lambda b: Booted(at=_moment(b)),
 }
 
 
@@ -249,7 +247,7 @@ def refusal(block: Block) -> str | None:
 
 def is_item(block: Block) -> bool:
     """One item of a list that was asked for."""
-    return "event" in block and not first(block, "eventlist")
+    return "event" in block and not first(block, "eventlist") and not ends_list(block)
 
 
 def ends_list(block: Block) -> bool:

@@ -23,7 +23,7 @@ from core.settings import Settings
 LIBRARIES = {"aiohttp": (3, 14, 1)}
 """Floors of libraries below which a stranger can do harm."""
 AMI_CLASSES = {
-    "controller": ({"call", "user", "system"}, {"call", "originate", "reporting"}),
+    "controller": ({"call", "user", "system"}, {"call", "originate"}),
     "doctor": ({"reporting"}, {"reporting"}),
 }
 FILES_WANTED = 65536
