@@ -161,10 +161,7 @@ class Acd:
         returned = self.book.seen_before(ix)
         if not self.book.new_visit(ix, fact.at) or self.book.is_gone(ix) or ix in self.book.waiting:
             return
-        offers = self.book.offers_for(ix)
-        for offer in offers:
-            self.book.offers[offer.offer_id] = replace(offer, waits_since=fact.at)
-        if any(offer.connected_at is None for offer in offers):
+        if any(offer.connected_at is None for offer in self.book.offers_for(ix)):
             return  # an offer for this caller is under way
         self._offers.wake(ix)
         item = WorkItem(

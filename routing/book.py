@@ -78,9 +78,16 @@ class Book:
         """The caller waits again, with the wait they had: at the head among their equals. Not who is gone, is offered
         elsewhere, or talks."""
         ix = item.interaction_id
-        left = all(talk.talking_since is not None and talk.caller_waits_again for talk in self.offers_for(ix))
+        left = all(talk.talking_since is not None and self.came_back(talk) for talk in self.offers_for(ix))
         if left and not self.is_gone(ix) and ix not in self.waiting:
             self.waiting[ix] = replace(item, attempts=item.attempts + 1)
+
+    def came_back(self, offer: Offer) -> bool:
+        """The caller did not come into this talk, or came back into the queue out of it."""
+        if offer.talking_since is None:
+            return not offer.unconfirmed
+        waits_since = self._visits.get(offer.item.interaction_id)
+        return waits_since is not None and waits_since > offer.talking_since
 
     # A late or doubled fact must not bring back what is over; only so much is remembered.
 

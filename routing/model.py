@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -62,31 +62,28 @@ class Offer:
     connected_at: float | None = None
     held_since: float | None = None
     held_s: float = 0.0
-    talking_since: datetime | None = None  # by the switch's clock, as the two moments beneath
-    waits_since: datetime | None = None  # when the caller was last told to wait again, during this offer
+    talking_since: datetime | None = None  # by the switch's clock
     unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
 
     @property
     def leg_id(self) -> str:
         return f"{self.item.interaction_id}-{self.offer_id}"
 
-    @property
-    def caller_waits_again(self) -> bool:
-        """The caller did not come into this talk, or came back into the queue out of it."""
-        if self.talking_since is None:
-            return not self.unconfirmed
-        return self.waits_since is not None and self.waits_since > self.talking_since
-
 
 @dataclass(frozen=True)
 class OpenWrapUp:
-    """After-call work that a process before us began. `interaction_id`: of the call it is about."""
+    """After-call work that a process before us began; `seconds` were last given for it, at `given_at`."""
 
     interaction_id: str
     offer_id: str
     extension: str
     began_at: datetime
-    until: datetime
+    given_at: datetime
+    seconds: float
+
+    @property
+    def until(self) -> datetime:
+        return self.given_at + timedelta(seconds=self.seconds)
 
 
 @dataclass(frozen=True)

@@ -166,10 +166,9 @@ async def unfinished(conn: AsyncConnection, now: datetime) -> Unfinished:
     for row in await conn.execute(told.order_by(e.at)):
         offer_id = row.body["offer_id"]
         if offer_id in segments:
-            until = row.at + timedelta(seconds=row.body["seconds"])
             began_at = begun[offer_id].began_at if offer_id in begun else row.at
             ix, extension = segments[offer_id].interaction_id, segments[offer_id].extension
-            begun[offer_id] = OpenWrapUp(ix, offer_id, extension, began_at, until)
+            begun[offer_id] = OpenWrapUp(ix, offer_id, extension, began_at, row.at, row.body["seconds"])
     return Unfinished(tuple(found), tuple(begun.values()))
 
 

@@ -66,7 +66,8 @@ class WrapUps:
         if left_s > 0 and self._book.happen(
             work.extension, Act.RESUME_WRAP_UP, offer_id=work.offer_id, until=work.until, actor="system:restart"
         ):
-            self._start(work.extension, work.offer_id, min(left_s, LONGEST_S))
+            # A wall clock that was moved back meanwhile prolongs nothing.
+            self._start(work.extension, work.offer_id, min(left_s, work.seconds))
         else:
             self._tell_ended(work.extension, work.offer_id, late_s=max(0.0, -left_s))
 

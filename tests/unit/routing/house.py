@@ -24,12 +24,14 @@ RING_S, WRAP_UP_S = 15.0, 20.0
 
 @dataclass
 class Told:
-    """A journal that keeps what is told."""
+    """A journal that keeps what is told, and at which second of the loop."""
 
     events: list[DomainEvent] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     def emit(self, event: DomainEvent) -> None:
         self.events.append(event)
+        self.seconds.append(asyncio.get_running_loop().time())
 
     def kinds(self, *, of: str = "") -> list[str]:
         return [event.kind for event in self.events if not of or event.interaction_id == of]

@@ -32,6 +32,10 @@ class Refused(Exception):
     """Asterisk said no to an action."""
 
 
+class Unclear(LinkDown):
+    """The link broke before the answer came; the phone rings all the same."""
+
+
 @dataclass
 class Caller:
     """`stage`: wait, talk, gone. One moment for each visit to the wait context; the first is `enqueued_at`."""
@@ -109,8 +113,11 @@ class Switch:
         await asyncio.sleep(SOON_S)
         if not self.link:
             raise LinkDown
-        if self.fails:
-            raise self.fails.pop(0)
+        fault = self.fails.pop(0) if self.fails else None
+        if isinstance(fault, Unclear):
+            self.disconnect()
+        elif fault is not None:
+            raise fault
         assert caller_channel == self.callers[interaction_id].channel
         leg = Leg(f"{interaction_id}-{offer_id}", offer_id, interaction_id, extension, epoch, self._clock.now())
         phone = self.phones[extension]
@@ -125,13 +132,15 @@ class Switch:
             if not phone.dead:
                 leg.ringing_at = self._clock.now()
             self._loop.call_later(ring_s, self._rang_out, leg)
+        if fault is not None:
+            raise fault
         self._loop.call_soon(self.tell)
         return leg.leg_id
 
     async def cancel_offer(self, leg_id: str) -> None:
-        await asyncio.sleep(SOON_S)
         if not self.link:
             raise LinkDown
+        await asyncio.sleep(SOON_S)
         self.cancelled.append(leg_id)
         leg = self.legs.get(leg_id)
         if leg is not None and leg.live:
