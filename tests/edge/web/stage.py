@@ -263,6 +263,7 @@ class Stage:
     doors: Doors
     past: Past
     orders: dict[str, Order]
+    health: Health
     health_words: str = ""
 
     def emit(self, kind: type[DomainEvent], ix: str = "", **fields: Any) -> None:
@@ -372,8 +373,8 @@ async def stage(
     board = new_board(agents=AGENTS, queues=["service", "express"], zone="Asia/Shanghai")
     metrics = Metrics()
     hub = Hub(board, clock=clock, ids=new_id, metrics=metrics)
-    play = Stage(hub, clock, Doors(), Past(clock.now(), folder, calls), sample_orders(clock.now()))
-    health = Health()
+    health = Health(fresh_s=0.0)
+    play = Stage(hub, clock, Doors(), Past(clock.now(), folder, calls), sample_orders(clock.now()), health)
 
     async def redis() -> Finding:
         return Finding("degraded", play.health_words) if play.health_words else Finding()

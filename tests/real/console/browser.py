@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright, expect
 
 from app import console_build
 from app.world.bundle import ensure
@@ -24,6 +24,7 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
 )  # fmt: skip
 SIZE: Any = {"width": 1280, "height": 860}
+expect.set_options(timeout=20_000)  # a fuse: this machine may be busy with other things
 WATCH = (Path(__file__).parent / "watch.js").read_text(encoding="utf-8")
 
 
@@ -123,6 +124,6 @@ class Window:
 async def new_context(browser: Browser, **options: Any) -> BrowserContext:
     """Somebody's browser: cookies and storage of their own."""
     context = await browser.new_context(viewport=SIZE, **{"locale": "en-GB", "timezone_id": "Asia/Shanghai", **options})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     await context.add_init_script(WATCH)
     return context

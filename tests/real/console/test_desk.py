@@ -164,7 +164,7 @@ async def test_a_part_that_does_not_work_is_said_on_every_page_in_both_languages
         print(f"\nsaid after {time.monotonic() - begun:.1f} s")
         await expect(banners[1]).to_contain_text("通话和分配照常")
         await expect(banners[2]).to_be_visible()
-        for path in ("/wallboard", "/calls", "/agent", "/calls/no-such-call"):
+        for path in ("/agent", "/calls", "/calls/no-such-call"):
             english.may_refuse.add("404 /api/calls/no-such-call")
             await english.go(path)
             await expect(banners[0]).to_be_visible()

@@ -68,7 +68,7 @@ async def test_no_page_of_the_whole_call_complained(told: OneCall) -> None:
 
 
 async def test_the_call_page_tells_the_story_in_order_and_with_what_was_agreed(told: OneCall, opens: Opens) -> None:
-    window = await _at_the_call(told, opens)
+    window = await _at_the_call(told, opens, "?t=10")
     page = window.page
     kinds = [await item.get_attribute("data-kind") for item in await page.locator("[data-testid=timeline] li").all()]
     story = ["CallArrived", "FlowStarted", "OrderLookedUp", "CallerIdentified", "ItemQueued", "OfferMade", "CardPushed",
@@ -76,9 +76,9 @@ async def test_the_call_page_tells_the_story_in_order_and_with_what_was_agreed(t
     assert [kind for kind in kinds if kind in story] == story
     assert "OfferAccepted" in kinds
     await expect(page.get_by_test_id("timeline")).to_contain_text(NOTE)
-    await page.locator("[data-kind=CallEnded] button.time").click()
-    near_the_end = "document.querySelector('audio').currentTime > document.querySelector('audio').duration - 1.5"
-    await window.until(near_the_end)
+    await window.until("document.querySelector('audio').currentTime >= 10")
+    await page.locator("[data-kind=CallConnected] button.time").click()
+    await window.until("document.querySelector('audio').currentTime < 3")
 
 
 async def test_the_recording_plays_and_shows_each_side_where_it_spoke(told: OneCall, opens: Opens) -> None:

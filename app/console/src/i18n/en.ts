@@ -254,6 +254,9 @@ export const en = {
     not_as_described: 'Not as described',
     changed_mind: 'Changed their mind',
     faulty: 'Faulty',
+    damaged_on_arrival: 'Damaged on arrival',
+    changed_my_mind: 'Changed their mind',
+    ordered_twice: 'Ordered twice',
   },
   paymentStatus: { pending: 'Open', paid: 'Paid', refunded: 'Refunded', failed: 'Failed' },
   paymentMethod: {

@@ -234,6 +234,9 @@ export const zh: Messages = {
     not_as_described: '与描述不符',
     changed_mind: '不想要了',
     faulty: '质量问题',
+    damaged_on_arrival: '到货破损',
+    changed_my_mind: '不想要了',
+    ordered_twice: '重复下单',
   },
   paymentStatus: { pending: '待支付', paid: '已支付', refunded: '已退款', failed: '失败' },
   paymentMethod: {
