@@ -19,14 +19,14 @@ AT_ONCE = 20  # calls in the air at a time
 OVER = "BenchOver"
 BOOTED = "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 60\r\nLastReload: 60\r\nStatus: Fully Booted\r\n\r\n"
 FIRST = ("event", "privilege", "systemname", "timestamp")
-_SPELT = (
+NAMES = (
     "Event Privilege SystemName Timestamp CallerIDName CallerIDNum Channel Context Exten Uniqueid AccountCode ChannelState "
     "ChannelStateDesc ConnectedLineName ConnectedLineNum Language Linkedid Priority Device State Cause BridgeCreator "
     "BridgeName BridgeNumChannels BridgeTechnology BridgeType BridgeUniqueid BridgeVideoSourceMode Cause-txt ActionID Reason "
     "Response AcAni AcAt AcChannel AcInteraction AcLang AcLevel AcPrio AcProblem AcQueue AcSkills AcVisit UserEvent "
     "TechCause MusicClass"
-).split()
-SPELT = {name.lower(): name for name in _SPELT}
+)
+SPELT = {name.lower(): name for name in NAMES.split()}
 
 
 def text_of(block: dict[str, Any]) -> str:
