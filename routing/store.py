@@ -68,9 +68,15 @@ class RoutingProjector:
     """Offers, segments and last words from events. Idempotent: each event sets only what it knows."""
 
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+        changes: dict[tuple[Table, str, str], dict[str, Any]] = {}
         for event in events:
             for table, key, row in _rows(event):
-                await upsert(conn, table, [row], [key])
+                changes.setdefault((table, key, row[key]), {}).update(row)
+        alike: dict[tuple[Table, str, frozenset[str]], list[dict[str, Any]]] = {}  # what one statement can write
+        for (table, key, _), row in changes.items():
+            alike.setdefault((table, key, frozenset(row)), []).append(row)
+        for (table, key, _), rows in alike.items():
+            await upsert(conn, table, rows, [key])
 
 
 def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:

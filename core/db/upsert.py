@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table
@@ -24,14 +25,19 @@ async def upsert(
     """
     if not rows:
         return 0
-    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
-    statement: Any = dialect.insert(table)
-    columns = [name for name in rows[0] if name not in key]
-    if update and columns:
-        statement = statement.on_conflict_do_update(
-            index_elements=list(key), set_={name: statement.excluded[name] for name in columns}
-        )
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+    statement = _statement(conn.dialect.name, table, tuple(rows[0]), tuple(key), update)
     result = await conn.execute(statement, [dict(row) for row in rows])
     return int(result.rowcount)
+
+
+@lru_cache(maxsize=200)
+def _statement(dialect_name: str, table: Table, names: tuple[str, ...], key: tuple[str, ...], update: bool) -> Any:
+    """Made once for each shape: making it takes longer than writing a row with it."""
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    statement: Any = dialect.insert(table)
+    columns = [name for name in names if name not in key]
+    if not (update and columns):
+        return statement.on_conflict_do_nothing(index_elements=list(key))
+    return statement.on_conflict_do_update(
+        index_elements=list(key), set_={name: statement.excluded[name] for name in columns}
+    )
