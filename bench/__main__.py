@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import pkgutil
 import signal
 import sys
+
+import structlog
 
 import bench
 
@@ -24,6 +27,11 @@ def main() -> int:
         return 2
     # Told to end, a bench stops what it started: the same way as with Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Standard output is for figures.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     all_ok = True
     for name, module in known.items():
         if wanted and name not in wanted:

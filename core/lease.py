@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, Column, ColumnElement, String, Table, func, select, update
+from sqlalchemy import BigInteger, Column, String, Table, bindparam, cast, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
 from core.db.metadata import metadata
@@ -33,6 +37,7 @@ lease_table = Table(
 OWNER = "controller"  # of everything that only one controller may do
 TTL_S, BEAT_S, LOOK_S = 3.0, 0.75, 0.2
 ANSWER_S = 1.0
+FENCE = "fence_epoch"
 
 
 class LeaseLost(Exception):
@@ -52,10 +57,30 @@ async def _nothing() -> None:
     return None
 
 
-def epoch_not_older(epoch: int, name: str = OWNER) -> ColumnElement[bool]:
-    """The condition that nobody holds the lease under a newer epoch: for the very statement that writes."""
-    newest = select(lease_table.c.epoch).where(lease_table.c.name == name).scalar_subquery()
-    return func.coalesce(newest, 0) <= epoch
+async def fenced_upsert(
+    conn: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], key: str, *, epoch: int
+) -> int:
+    """Writes `rows` (all with the same columns) unless the lease is held under a newer epoch: that is compared inside the
+    very statement that writes. Returns how many were refused."""
+    statement = _fenced(conn.dialect.name, table, tuple(rows[0]), key)
+    await conn.execute(statement, [{**row, FENCE: epoch} for row in rows])
+    newest = (await conn.execute(select(lease_table.c.epoch).where(lease_table.c.name == OWNER))).scalar()
+    return len(rows) if (newest or 0) > epoch else 0
+
+
+@lru_cache(maxsize=50)
+def _fenced(dialect_name: str, table: Table, names: tuple[str, ...], key: str) -> Any:
+    """Made once for each shape: making it takes longer than writing a row with it."""
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    newest = select(lease_table.c.epoch).where(lease_table.c.name == OWNER).scalar_subquery()
+    not_older = func.coalesce(newest, 0) <= bindparam(FENCE, type_=BigInteger)
+    given = [bindparam(name, type_=table.c[name].type) for name in names]
+    # Postgres cannot guess the type of a bare parameter; SQLite would make a number of a cast moment.
+    typed = [cast(it, it.type) for it in given] if dialect is postgresql else given
+    values = select(*typed).where(not_older)
+    statement: Any = dialect.insert(table).from_select(list(names), values)
+    others = {name: statement.excluded[name] for name in names if name != key}
+    return statement.on_conflict_do_update(index_elements=[key], set_=others, where=not_older)
 
 
 def _nobody_is_proved_dead(_holder: str) -> bool:

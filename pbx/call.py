@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.events import pbx as facts
 from core.events.base import DomainEvent
+from core.frozen import changed
 from pbx.ami_events import (
     UNSEEN,
     AmiEvent,
@@ -155,10 +156,10 @@ def apply(call: Call, event: AmiEvent) -> tuple[Call, list[DomainEvent] | Ignore
     after = merge(call, event)
     if after == call:
         return call, Ignored("nothing new")
-    news = [(key, told) for key, told in _news(after, event.at) if key not in call.told]
-    return replace(after, told=call.told | {key for key, _ in news}), [
-        replace(told, at=_ms(told.at)) for _, told in news
-    ]
+    news = _news(after, event.at)
+    if news:
+        after = changed(after, told=call.told.union(key for key, _ in news))
+    return after, [told for _, told in news]
 
 
 def _ms(moment: datetime) -> datetime:
@@ -173,14 +174,14 @@ def _on_leg(change: Callable[[Leg, AmiEvent], Leg]) -> Callable[[Call, AmiEvent]
     def merge(call: Call, event: AmiEvent) -> Call:
         unique: str = event.uniqueid  # type: ignore[attr-defined]
         if unique == call.id:
-            return replace(call, caller=change(call.caller, event))
+            return changed(call, caller=change(call.caller, event))
         leg = call.legs.get(unique)
         if leg is None:
             offer_id = offer_of(unique, call.id)
             if not offer_id:
                 return call
             leg = Leg(unique, offer_id)
-        return replace(call, legs={**call.legs, unique: change(leg, event)})
+        return changed(call, legs={**call.legs, unique: change(leg, event)})
 
     return merge
 
@@ -199,7 +200,7 @@ def extension_of(channel: str) -> str:
 def _known(leg: Leg, channel: str) -> Leg:
     if leg.channel or not channel:
         return leg
-    return replace(leg, channel=channel, extension=leg.extension or extension_of(channel))
+    return changed(leg, channel=channel, extension=leg.extension or extension_of(channel))
 
 
 def _seen(call: Call, event: AmiEvent) -> Call:
@@ -231,9 +232,9 @@ def _state(leg: Leg, event: AmiEvent) -> Leg:
     assert isinstance(event, ChannelState)
     leg = _known(leg, event.channel)
     if event.state == "Ringing":
-        return replace(leg, ringing_at=_earlier(leg.ringing_at, event.at))
+        return changed(leg, ringing_at=_earlier(leg.ringing_at, event.at))
     if event.state == "Up":
-        return replace(leg, answered_at=_earlier(leg.answered_at, event.at))
+        return changed(leg, answered_at=_earlier(leg.answered_at, event.at))
     return leg
 
 
@@ -246,7 +247,7 @@ def _gone(leg: Leg, event: AmiEvent) -> Leg:
     leg = _known(leg, event.channel)
     if leg.ended_at is not None and leg.ended_at <= event.at:
         return leg
-    return replace(leg, ended_at=event.at, cause=event.cause)
+    return changed(leg, ended_at=event.at, cause=event.cause)
 
 
 def _entered(leg: Leg, event: AmiEvent) -> Leg:
@@ -263,7 +264,7 @@ def _stayed(leg: Leg, bridge_id: str, *, entered: datetime | None = None, left: 
     before = leg.stay(bridge_id) or Stay(bridge_id)
     after = Stay(bridge_id, _with(before.entered, entered), _with(before.left, left))
     others = [stay for stay in leg.stays if stay.bridge_id != bridge_id]
-    return replace(leg, stays=tuple(sorted([*others, after], key=lambda stay: stay.bridge_id)))
+    return changed(leg, stays=tuple(sorted([*others, after], key=lambda stay: stay.bridge_id)))
 
 
 def _with(moments: tuple[datetime, ...], moment: datetime | None) -> tuple[datetime, ...]:
@@ -274,7 +275,7 @@ def _held(call: Call, event: AmiEvent) -> Call:
     assert isinstance(event, HoldChanged)
     if event.uniqueid != call.id and not offer_of(event.uniqueid, call.id):
         return call
-    return replace(call, holds=call.holds | {(event.at, event.on, event.uniqueid)})
+    return changed(call, holds=call.holds | {(event.at, event.on, event.uniqueid)})
 
 
 def _originate_failed(call: Call, event: AmiEvent) -> Call:
@@ -292,7 +293,7 @@ def _told(call: Call, event: AmiEvent) -> Call:
     visit = visit_of(event)
     if visit is None or visit.number in call.visits:
         return call
-    return replace(call, visits={**call.visits, visit.number: visit})
+    return changed(call, visits={**call.visits, visit.number: visit})
 
 
 def visit_of(event: Told) -> Visit | None:
@@ -374,51 +375,51 @@ def _end_reason(call: Call) -> str:
 
 
 def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
-    """Everything the facts deserve to have told, each under a key that is told once; in the order of a usual call."""
-    ix = call.id
+    """What the facts deserve to have told and was not told yet, each under its key; in the order of a usual call."""
+    ix, told = call.id, call.told
     news: list[tuple[str, DomainEvent]] = []
-    if call.arrived_at is not None:
+    if call.arrived_at is not None and "arrived" not in told:
         news.append(("arrived", facts.CallArrived(
-            interaction_id=ix, at=call.arrived_at, ani=call.ani, dnis=call.dnis, channel=call.caller.channel,
+            interaction_id=ix, at=_ms(call.arrived_at), ani=call.ani, dnis=call.dnis, channel=call.caller.channel,
             linkedid=call.linkedid, caller_name=call.caller_name, entry=call.entry)))  # fmt: skip
-    if call.caller.answered_at is not None:
-        answered = facts.CallAnswered(interaction_id=ix, at=call.caller.answered_at, channel=call.caller.channel)
-        news.append(("answered", answered))
-    first_at = min((visit.at for visit in call.visits.values()), default=at)
+    if call.caller.answered_at is not None and "answered" not in told:
+        answered_at, channel = _ms(call.caller.answered_at), call.caller.channel
+        news.append(("answered", facts.CallAnswered(interaction_id=ix, at=answered_at, channel=channel)))
     for visit in call.visits.values():
-        if not call.ended:
-            news.append((f"waiting:{visit.number}", facts.CallWaiting(
-                interaction_id=ix, at=at, channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
+        if not call.ended and (key := f"waiting:{visit.number}") not in told:
+            first_at = min(visit.at for visit in call.visits.values())
+            news.append((key, facts.CallWaiting(
+                interaction_id=ix, at=_ms(at), channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
                 language=visit.language, priority=visit.priority, skills=dict(visit.skills), ani=visit.ani or call.ani,
                 level=visit.level, problem=visit.problem)))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
     for moment, on, unique in sorted(call.holds):
-        extension = call.legs[unique].extension if unique in call.legs else ""
-        kind = facts.CallHeld if on else facts.CallResumed
-        news.append((f"hold:{moment.isoformat()}:{on}", kind(interaction_id=ix, at=moment, extension=extension)))
-    if call.caller.ended_at is not None and call.arrived_at is not None:
+        if (key := f"hold:{moment.isoformat()}:{on}") not in told:
+            extension = call.legs[unique].extension if unique in call.legs else ""
+            kind = facts.CallHeld if on else facts.CallResumed
+            news.append((key, kind(interaction_id=ix, at=_ms(moment), extension=extension)))
+    if call.caller.ended_at is not None and call.arrived_at is not None and "ended" not in told:
         news.append(("ended", facts.CallEnded(
-            interaction_id=ix, at=call.caller.ended_at, reason=_end_reason(call), cause=max(0, call.caller.cause or 0),
+            interaction_id=ix, at=_ms(call.caller.ended_at), reason=_end_reason(call), cause=max(0, call.caller.cause or 0),
             talk_s=round(call.talk_s, 3))))  # fmt: skip
     return news
 
 
 def _leg_news(call: Call, leg: Leg, at: datetime) -> list[tuple[str, DomainEvent]]:
     ids = {"interaction_id": call.id, "leg_id": leg.leg_id, "offer_id": leg.offer_id, "extension": leg.extension}
+    told = call.told
     news: list[tuple[str, DomainEvent]] = []
-    if leg.ringing_at is not None:
-        news.append((f"ringing:{leg.leg_id}", facts.LegRinging(at=leg.ringing_at, **ids)))
-    if leg.answered_at is not None:
-        news.append((f"answered:{leg.leg_id}", facts.LegAnswered(at=leg.answered_at, **ids)))
-    bridge = _together(call.caller, leg)
-    if bridge:
+    if leg.ringing_at is not None and (key := f"ringing:{leg.leg_id}") not in told:
+        news.append((key, facts.LegRinging(at=_ms(leg.ringing_at), **ids)))
+    if leg.answered_at is not None and (key := f"answered:{leg.leg_id}") not in told:
+        news.append((key, facts.LegAnswered(at=_ms(leg.answered_at), **ids)))
+    if (key := f"connected:{leg.leg_id}") not in told and (bridge := _together(call.caller, leg)):
         entered = max((who.stay(bridge) or Stay(bridge, (at,))).entered[0] for who in (leg, call.caller))
-        news.append((f"connected:{leg.leg_id}", facts.CallConnected(at=entered, bridge_id=bridge, **ids)))
+        news.append((key, facts.CallConnected(at=_ms(entered), bridge_id=bridge, **ids)))
     # A failed Originate with a channel is told by that channel's own end, which knows the cause.
-    if leg.ended_at is not None or (leg.failed and not leg.channel):
+    if (leg.ended_at is not None or (leg.failed and not leg.channel)) and (key := f"ended:{leg.leg_id}") not in told:
         cause = UNREACHABLE if leg.cause is None else max(0, leg.cause)
-        ended_at = leg.ended_at or at
-        answered = leg.answered_at is not None
-        news.append((f"ended:{leg.leg_id}", facts.LegEnded(at=ended_at, cause=cause, answered=answered, **ids)))
+        ended_at, answered = _ms(leg.ended_at or at), leg.answered_at is not None
+        news.append((key, facts.LegEnded(at=ended_at, cause=cause, answered=answered, **ids)))
     return news

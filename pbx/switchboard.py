@@ -42,6 +42,7 @@ class KnownCall:
 
 UNREACHABLE_STATES = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 KEEP_ENDED = 500
+OF_A_CHANNEL = (ChannelSeen, ChannelState, ChannelGone, BridgeEntered, BridgeLeft, HoldChanged)
 
 
 class Switchboard:
@@ -104,7 +105,7 @@ class Switchboard:
             self._told(event)
         elif isinstance(event, OriginateFailed):
             self._give(event.action_id.rpartition("-")[0], event)
-        elif isinstance(event, ChannelSeen | ChannelState | ChannelGone | BridgeEntered | BridgeLeft | HoldChanged):
+        elif isinstance(event, OF_A_CHANNEL):
             self._channel(event, event.uniqueid)
 
     def _channel(self, event: AmiEvent, unique: str) -> None:

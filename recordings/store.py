@@ -81,21 +81,43 @@ async def begin(
     conn: AsyncConnection, *, recording_id: str, interaction_id: str, language: str, extension: str, at: datetime
 ) -> None:
     """A row for a recording that has begun; where the interaction has one already, nothing happens."""
+    await _begin(conn, [RecordingStarted(
+        interaction_id=interaction_id, at=at, recording_id=recording_id, language=language, extension=extension
+    )])  # fmt: skip
+
+
+async def _begin(conn: AsyncConnection, begun: Sequence[RecordingStarted]) -> None:
     dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
-    row = {
-        "id": recording_id, "interaction_id": interaction_id, "state": State.RECORDING, "reason": "", "path": "",
-        "sha256": "", "seconds": 0.0, "channels": 0, "sample_rate": 0, "size": 0, "language": language,
-        "extensions": [extension] if extension else [], "created_at": at, "stored_at": None, "legal_hold": False,
-        "speech": Speech.NONE, "speech_reason": "",
-    }  # fmt: skip
-    await conn.execute(dialect.insert(recording_table).values(row).on_conflict_do_nothing())
+    rows = [
+        {
+            "id": it.recording_id, "interaction_id": it.interaction_id, "state": State.RECORDING, "reason": "", "path": "",
+            "sha256": "", "seconds": 0.0, "channels": 0, "sample_rate": 0, "size": 0, "language": it.language,
+            "extensions": [it.extension] if it.extension else [], "created_at": it.at, "stored_at": None,
+            "legal_hold": False, "speech": Speech.NONE, "speech_reason": "",
+        }
+        for it in begun
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(dialect.insert(recording_table).on_conflict_do_nothing(), rows)
 
 
 async def add_extension(conn: AsyncConnection, interaction_id: str, extension: str) -> None:
     """One more agent is heard on the interaction's recording."""
-    known = await by_interaction(conn, interaction_id)
-    if known is not None and extension and extension not in known.extensions:
-        await _set(conn, known.id, extensions=[*known.extensions, extension])
+    await _add_extensions(conn, [(interaction_id, extension)])
+
+
+async def _add_extensions(conn: AsyncConnection, heard: Sequence[tuple[str, str]]) -> None:
+    """Pairs of interaction and extension; those without a recording, and those known, are left alone."""
+    agents: dict[str, list[str]] = {}
+    for interaction_id, extension in heard:
+        if extension:
+            agents.setdefault(interaction_id, []).append(extension)
+    if not agents:
+        return
+    for known in _all(await conn.execute(select(recording_table).where(_r.interaction_id.in_(list(agents))))):
+        extensions = list(dict.fromkeys([*known.extensions, *agents[known.interaction_id]]))
+        if len(extensions) > len(known.extensions):
+            await _set(conn, known.id, extensions=extensions)
 
 
 async def mark_stored(
@@ -172,14 +194,9 @@ class RecordingProjector:
     """Rows that follow from the journal: a recording has begun, another agent is heard on it."""
 
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
-        for event in events:
-            if isinstance(event, RecordingStarted):
-                await begin(
-                    conn, recording_id=event.recording_id, interaction_id=event.interaction_id,
-                    language=event.language, extension=event.extension, at=event.at,
-                )  # fmt: skip
-            elif isinstance(event, CallConnected):
-                await add_extension(conn, event.interaction_id, event.extension)
+        await _begin(conn, [event for event in events if isinstance(event, RecordingStarted)])
+        talks = [event for event in events if isinstance(event, CallConnected)]
+        await _add_extensions(conn, [(event.interaction_id, event.extension) for event in talks])
 
 
 async def _set(conn: AsyncConnection, recording_id: str, **values: Any) -> None:

@@ -18,7 +18,7 @@ from core.db.outbox import event_table
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, routing
-from core.lease import epoch_not_older
+from core.lease import fenced_upsert
 from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
@@ -83,13 +83,20 @@ class RoutingProjector:
         self.refused = 0
 
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+        changes: dict[tuple[Table, str, str, int], dict[str, Any]] = {}
         for event in events:
             epoch = event.epoch if isinstance(event, routing.RoutingEvent) else 0
-            fence = epoch_not_older(epoch) if epoch else None
             for table, key, row in _rows(event):
-                if not await upsert(conn, table, [row], [key], only_if=fence) and fence is not None:
-                    self.refused += 1
-                    structlog.get_logger().warning("stale_write_refused", table=table.name, epoch=epoch)
+                changes.setdefault((table, key, row[key], epoch), {}).update(row)
+        alike: dict[tuple[Table, str, int, frozenset[str]], list[dict[str, Any]]] = {}  # what one statement can write
+        for (table, key, _, epoch), row in changes.items():
+            alike.setdefault((table, key, epoch, frozenset(row)), []).append(row)
+        for (table, key, epoch, _), rows in sorted(alike.items(), key=lambda it: it[0][2]):
+            if not epoch:  # told before there were epochs
+                await upsert(conn, table, rows, [key])
+            elif refused := await fenced_upsert(conn, table, rows, key, epoch=epoch):
+                self.refused += refused
+                structlog.get_logger().warning("stale_write_refused", table=table.name, epoch=epoch, rows=refused)
 
 
 def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 Json = dict[str, Any]
 _KINDS: dict[str, type[DomainEvent]] = {}
+_READING: dict[type[DomainEvent], tuple[tuple[str, bool, bool], ...]] = {}  # found out once for each kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +25,12 @@ class DomainEvent:
     interaction_id: str = ""
     at: datetime
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, told: bool = True, **kwargs: Any) -> None:
+        """`told=False`: what several events have in common, itself never told."""
         super().__init_subclass__(**kwargs)
         cls.kind = cls.__name__
-        _KINDS[cls.__name__] = cls
+        if told:
+            _KINDS[cls.__name__] = cls
 
 
 def kinds() -> Mapping[str, type[DomainEvent]]:
@@ -37,25 +40,36 @@ def kinds() -> Mapping[str, type[DomainEvent]]:
 
 def to_record(event: DomainEvent) -> Json:
     """JSON-ready fields of the event, with its kind under "kind" and times in ISO 8601."""
-    record: Json = {"kind": event.kind}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        record[field.name] = value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+    record: Json = {"kind": event.kind, **vars(event)}  # its fields in their order
+    for name, value in vars(event).items():
+        if isinstance(value, datetime):
+            record[name] = value.isoformat(timespec="milliseconds")
     return record
+
+
+def _reading(cls: type[DomainEvent]) -> tuple[tuple[str, bool, bool], ...]:
+    """Of each field: its name, whether it holds a moment, whether a record must have it."""
+    found = _READING.get(cls)
+    if found is None:
+        found = _READING[cls] = tuple(
+            (it.name, "datetime" in str(it.type), it.default is MISSING and it.default_factory is MISSING)
+            for it in fields(cls)
+        )
+    return found
 
 
 def from_record(record: Json) -> DomainEvent:
     """The event of a record. Raises KeyError for a kind or a required field that is not there."""
     cls = _KINDS[record["kind"]]
     values: Json = {}
-    for field in fields(cls):
-        if field.name in record:
-            value = record[field.name]
-            if value is not None and "datetime" in str(field.type):
+    for name, is_moment, is_needed in _reading(cls):
+        if name in record:
+            value = record[name]
+            if is_moment and value is not None:
                 value = datetime.fromisoformat(value).astimezone(UTC)
             elif isinstance(value, list):
                 value = tuple(value)
-            values[field.name] = value
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise KeyError(field.name)
+            values[name] = value
+        elif is_needed:
+            raise KeyError(name)
     return cls(**values)

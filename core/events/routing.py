@@ -10,7 +10,7 @@ from core.events.base import DomainEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoutingEvent(DomainEvent):
+class RoutingEvent(DomainEvent, told=False):
     """What every event of routing carries: the epoch of the owner that told it (0 = told before there were epochs)."""
 
     epoch: int = 0

@@ -9,10 +9,9 @@ import pytest
 from core.clock import ManualClock
 from core.db.engine import Database
 from core.db.metadata import metadata
-from core.db.upsert import upsert
 from core.errors import Unavailable
 from core.ids import new_id
-from core.lease import Lease, LeaseLost, epoch_not_older, lease_table
+from core.lease import Lease, LeaseLost, fenced_upsert, lease_table
 from routing.store import said_table
 
 TTL_S = 0.3
@@ -190,17 +189,13 @@ async def test_a_write_of_an_older_epoch_changes_no_row_in_the_very_statement(da
     await one.claim()
     row = {"extension": "101", "state": "READY", "reason": "", "at": database.clock.now()}
     async with database.write() as conn:
-        assert await upsert(conn, said_table, [row], ["extension"], only_if=epoch_not_older(1)) == 1
+        assert await fenced_upsert(conn, said_table, [row], "extension", epoch=1) == 0
     await one.release()
     await two.claim()
     async with database.write() as conn:
         stale = {**row, "state": "OFFLINE"}
-        assert await upsert(conn, said_table, [stale], ["extension"], only_if=epoch_not_older(1)) == 0
-        assert (
-            await upsert(conn, said_table, [{**stale, "extension": "102"}], ["extension"], only_if=epoch_not_older(1))
-            == 0
-        )
+        assert await fenced_upsert(conn, said_table, [stale, {**stale, "extension": "102"}], "extension", epoch=1) == 2
         fresh = {**row, "state": "NOT_READY"}
-        assert await upsert(conn, said_table, [fresh], ["extension"], only_if=epoch_not_older(2)) == 1
+        assert await fenced_upsert(conn, said_table, [fresh], "extension", epoch=2) == 0
         rows = (await conn.execute(said_table.select())).all()
     assert [(r.extension, r.state) for r in rows] == [("101", "NOT_READY")]

@@ -13,10 +13,11 @@ from sqlalchemy.pool import StaticPool
 from core.db.metadata import metadata
 from core.db.outbox import event_table, write_events
 from core.events import DomainEvent, to_record
+from core.lease import lease_table
 from routing import store
 from routing.model import Unfinished
 
-TABLES = [store.said_table, store.offer_table, store.segment_table, store.skill_table, event_table]
+TABLES = [store.said_table, store.offer_table, store.segment_table, store.skill_table, event_table, lease_table]
 Found = tuple[dict[str, tuple[str, str]], Unfinished]
 
 
