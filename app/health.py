@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
 from app.web.health import Finding, Health
 from core.bus.redis_bus import link
 from recordings.models import NoModel
+
+PROBE = "aftercall:probe"
 
 if TYPE_CHECKING:
     from app.owner import Owner
@@ -27,20 +29,20 @@ def watch(watched: Health, owner: Owner) -> None:
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
             await conn.execute(text("SELECT 1"))
-        journal = house.journal
-        words = f"The database answers; {journal.behind} facts wait to be copied."
-        if journal.fault:
-            words += f" The journal cannot be written: {journal.fault}."
-        if journal.refused:
-            words += f" {journal.refused} facts were refused and are lost."
-        well = journal.behind < 10_000 and not journal.refused and not journal.fault
-        return Finding("ok" if well else "degraded", words)
+        behind = house.journal.behind
+        if house.flusher.down:
+            return Finding("degraded", f"The database takes nothing; {behind} facts wait in the journal.")
+        return Finding(
+            "ok" if behind < 10_000 else "degraded", f"The database answers; {behind} facts wait to be copied."
+        )
 
     async def redis() -> Finding:
         # Asked itself: the bus notices only when it has something to say.
         client = link(house.plan.redis.url)
         try:
-            await client.ping()
+            await client.set(PROBE, "1", ex=60)  # one that is full, or only reads, answers a ping
+        except ResponseError as error:
+            return Finding("degraded", f"Redis takes nothing ({str(error).partition(' ')[0]}).")
         except (RedisError, OSError, TimeoutError):
             return Finding("degraded", "Redis does not answer.")
         finally:
@@ -58,10 +60,24 @@ def watch(watched: Health, owner: Owner) -> None:
         missing = [f"{language}: {found.reason}" for language, found in status if isinstance(found, NoModel)]
         return Finding("ok", "Calls are transcribed." if not missing else f"Not transcribed: {'; '.join(missing)}")
 
+    async def disk() -> Finding:
+        if owner.disk.reason:
+            return Finding("degraded", f"Recording is off: {owner.disk.reason}.")
+        return Finding("ok", "There is room for recordings.")
+
+    async def journal() -> Finding:
+        if house.journal.fault:
+            return Finding("degraded", f"Facts cannot be written to the disk ({house.journal.fault}).")
+        if house.journal.refused:
+            return Finding("degraded", f"{house.journal.refused} facts were not kept: the journal was full.")
+        return Finding("ok", "Facts are written to the disk at once.")
+
     watched.watch(
         "switch", switch, worst="down", means="Calls go to the static queue of the switch, then to voicemail."
     )
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
+    watched.watch("disk", disk, means="Calls go on; talks that begin now are not recorded.")
+    watched.watch("journal", journal, means="Calls go on; what happens now may be missing from records after a crash.")
     watched.watch("redis", redis, means="Calls and matching go on; live ticks to other processes stop.")
     watched.watch("orders", shop, means="Callers are offered a person; agents see the last known order, marked stale.")
     watched.watch("speech", speech, means="Recordings are kept; transcripts come when a model is there.")

@@ -47,6 +47,8 @@ from pbx.store import InteractionProjector
 from recordings.store import RecordingProjector
 from routing.store import RoutingProjector
 
+REPORTS_POOL = 4
+
 
 class JournalledSessions:
     """Satisfies `ivr.ports.Sessions`: the last place of a caller in a menu, from the event table."""
@@ -90,6 +92,9 @@ class House:
         stale = self.metrics.gauge("stale_writes_refused", "Rows that an owner of an older epoch wanted to change")
         stale.set_function(lambda: routing.refused)
         self.projectors = projectors(routing)
+        # Reports use up connections of their own: whoever reads many calls delays nobody who logs in or copies facts.
+        self.reports = await Database.open(plan.database, clock=self.clock, ids=new_id, pool=REPORTS_POOL)
+        stack.push_async_callback(self.reports.close)
         self.flusher = Flusher(self.journal, self.database, self.projectors)
         while await self.flusher.flush_once():
             continue  # what a life of this slot before us wrote down and could not copy comes first

@@ -18,6 +18,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import health
+from app.alarms import Alarms
 from app.house import House
 from app.live.hub import Hub
 from app.live.model import Board
@@ -78,7 +79,7 @@ class Owner:
         return [
             house.bus.run(), house.desk.run(), self.acd.run(), self.hub.run(self._hub_feed), self._note_calls(),
             self.ticks.run(), self._write_tickets(), self.recordings.run(), self.resync.run(), self._serve(),
-            self._take_over_link(), *workers,
+            self._take_over_link(), self.alarms.run(), *workers,
         ]  # fmt: skip
 
     def retire(self) -> None:
@@ -138,12 +139,19 @@ class Owner:
             transcriber=Transcriber(choice.resolver(), workers=speech.workers), choice=choice,
             language=self.settings.language,
         )  # fmt: skip
-        disk = DiskGuard(folder, self.stream, self.clock, None)
+        self.disk = DiskGuard(folder, self.stream, self.clock, self._allow_recording)
         self.recordings = Recordings(
             folder=folder, database=house.database, stream=self.stream, clock=self.clock, ids=new_id,
-            transcription=self.transcription, disk=disk, live_calls=self._live_calls,
+            transcription=self.transcription, disk=self.disk, live_calls=self._live_calls,
             keep_days=self.settings.recordings.keep_days,
         )  # fmt: skip
+
+    async def _allow_recording(self, allowed: bool) -> None:
+        """Told to the dialplan, which records; again at every new link, because a switch that restarted has forgotten."""
+        try:
+            await self.house.control.set_global("AC_NOREC", "0" if allowed else "1")
+        except (LinkDown, ActionRefused) as error:
+            structlog.get_logger().info("recording_rule_not_told", reason=str(error))
 
     def _live_calls(self) -> set[str] | None:
         """Whose callers are on the line; None while there is no link to know it by."""
@@ -153,12 +161,13 @@ class Owner:
         house = self.house
         watched = Health()
         health.watch(watched, self)
+        self.alarms = Alarms(watched, self.stream, self.clock, house.metrics)
         desk = recordings_http.RecordingDesk(
             house.database, self.plan.folders.recordings, self.clock, self.transcription
         )
         routes = [
             *auth_http.routes(house.users, self.clock),
-            *calls_http.routes(StoredCalls(house.database)),
+            *calls_http.routes(StoredCalls(house.reports)),
             *routing_http.routes(self.acd),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),
@@ -177,6 +186,7 @@ class Owner:
 
     async def _on_link_up(self) -> None:
         await self.resync.now()
+        await self.disk.tell()
         self.stream.emit(SwitchLinkChanged(at=self.clock.now(), node=self.plan.node, up=True))
         self.serving.set()
 

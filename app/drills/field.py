@@ -46,6 +46,7 @@ class Field:
         self.world = world
         self.chance = chance
         self.loop = asyncio.get_running_loop()
+        self.own_lag_s = 0.0
         self.agents: list[Softphone] = []
         self.established: list[tuple[Call, Call]] = []  # who talked when the fault came
         self.incoming: list[Call] = []  # every INVITE at an agent's phone
@@ -56,8 +57,18 @@ class Field:
         self._said_ready: set[int] = set()
         self._prompts = PromptLibrary()
 
+    async def watch_own_lag(self) -> None:
+        """How late this process itself is: what it cannot see in time it must not blame on others."""
+        while True:
+            due = self.now() + 0.02
+            await asyncio.sleep(0.02)
+            self.own_lag_s = max(self.own_lag_s, self.now() - due)
+
     async def open(self, agents: int = 3) -> None:
         self._line = await self.world.caller()
+        async with asyncio.TaskGroup() as group:  # pools grow to their size before anybody measures
+            for _ in range(24):
+                group.create_task(self.world.get("calls"))
         for number in range(agents):
             phone = await self.world.agent(number, ready=False)
             phone.incoming = self._rings  # whoever rings: one place to wait at
@@ -164,10 +175,19 @@ class Field:
             async with asyncio.timeout(timeout_s):
                 call = await self._rings.get()
         except TimeoutError as error:
-            raise Missed(f"no phone rang within {timeout_s:g} s") from error
+            raise Missed(f"no phone rang within {timeout_s:g} s; {await self._who_might()}") from error
         self.incoming.append(call)
         await call.phone.prepare()
         return call
+
+    async def _who_might(self) -> str:
+        """Agents and waiting callers as the product sees them, for whoever wonders why nothing rang."""
+        try:
+            agents, queues = await self.world.get("agents"), await self.world.get("queues")
+        except (RuntimeError, aiohttp.ClientError, TimeoutError) as error:
+            return f"the product does not say why ({type(error).__name__})"
+        states = ", ".join(f"{a['extension']} {a['state']} {a.get('reason', '')}".strip() for a in agents["items"][:3])
+        return f"{states}; {sum(len(q['waiting']) for q in queues['items'])} wait"
 
     async def served(self, *, timeout_s: float = 15.0) -> tuple[Call, str]:
         """The next offer, answered and talking. Returns the agent's leg and the interaction it carries."""
@@ -257,6 +277,7 @@ class Field:
         self.outgoing.clear()
         self.incoming.clear()
         self.established = []
+        self.own_lag_s = 0.0
 
 
 async def field_in(world: OutsideWorld, seed: int, *, agents: int = 3) -> Field:

@@ -78,7 +78,10 @@ async def judge(field: Field, before: Baseline, since: float) -> tuple[Oracle, .
     async def established() -> str:
         """O5: whoever talked when the fault came met no gap worth the name."""
         worst = gaps(field.established, since)
-        require(worst <= GAP_S * FUSE, f"an established talk met a gap of {worst * 1000:.0f} ms")
+        own = field.own_lag_s
+        require(
+            worst <= GAP_S * FUSE + own, f"a gap of {worst * 1000:.0f} ms (we ourselves were {own * 1000:.0f} ms late)"
+        )
         return f"{worst * 1000:.0f} ms"
 
     checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [

@@ -10,8 +10,11 @@ import asyncio
 import json
 import platform
 import random
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +32,7 @@ from core.errors import AftercallError
 from core.settings import load_settings
 
 LONGEST_S = 240.0
+DISK = "DRILL__DISK"  # no setting of the product: the size of the disk the world stands on
 COMMON = {"SPEECH__ENABLED": "false", "SAMPLE__ORDERS": "200"}
 
 
@@ -76,9 +80,13 @@ async def _in_one_world(
     """A world that a missed promise has left in disorder is given up for a fresh one."""
     left, outcomes = list(drills), []
     while left:
-        with tempfile.TemporaryDirectory(prefix="aftercall-drill-", ignore_cleanup_errors=True) as folder:
-            place = home or Path(folder) / "home"
-            async with OutsideWorld(place, settings={**COMMON, "REHEARSAL": "true", **settings}) as world:
+        with (
+            tempfile.TemporaryDirectory(prefix="aftercall-drill-", ignore_cleanup_errors=True) as folder,
+            disk(Path(folder), settings.get(DISK, "")) as ground,
+        ):
+            place = home or ground / "home"
+            asked = {key: value for key, value in settings.items() if key != DISK}
+            async with OutsideWorld(place, settings={**COMMON, "REHEARSAL": "true", **asked}) as world:
                 field = await field_in(world, seed + len(left))
                 while left:
                     drill = left.pop(0)
@@ -91,6 +99,14 @@ async def _in_one_world(
 
 
 async def _one(drill: Drill, field: Field) -> Outcome:
+    watching = asyncio.get_running_loop().create_task(field.watch_own_lag())
+    try:
+        return await _watched(drill, field)
+    finally:
+        watching.cancel()
+
+
+async def _watched(drill: Drill, field: Field) -> Outcome:
     begun = field.now()
     measured, wrong = "", ""
     found: tuple[Oracle, ...] = ()
@@ -103,6 +119,8 @@ async def _one(drill: Drill, field: Field) -> Outcome:
                 measured = await drill.run(field)
             except Missed as error:
                 wrong = str(error)
+            except Exception as error:  # whatever went wrong, the promise was not seen to be kept
+                wrong = f"the drill itself failed: {error!r}"
             await field.clear()
             found = await oracles.judge(field, before, begun)
     except Missed as error:
@@ -110,6 +128,22 @@ async def _one(drill: Drill, field: Field) -> Outcome:
     except TimeoutError:
         wrong = wrong or f"not over within {LONGEST_S:g} s"
     return Outcome(drill.fault, drill.name, drill.promise, measured, wrong, found, round(field.now() - begun, 1))
+
+
+@contextmanager
+def disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of this size for the world to fill; the folder itself without a size. Needs root."""
+    if not size:
+        yield folder
+        return
+    place = folder / "disk"
+    place.mkdir()
+    mount, umount = shutil.which("mount") or "/bin/mount", shutil.which("umount") or "/bin/umount"
+    subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run([umount, "-l", str(place)], check=True)
 
 
 # --- telling it

@@ -243,7 +243,7 @@ class Softphone(asyncio.DatagramProtocol):
         if call is not None:
             if message.method != "INVITE" or tag_of(message.get("to")):
                 call.on_request(message)
-        elif message.method == "INVITE":
+        elif message.method == "INVITE" and not tag_of(message.get("to")):  # with a tag: of a talk that is over
             self._on_invite(message)
         elif message.method in ("OPTIONS", "NOTIFY"):
             self.respond(message, 200, "OK", tag=secrets.token_hex(4))

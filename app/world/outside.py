@@ -168,6 +168,18 @@ class OutsideWorld:
                 raise RuntimeError(f"{method} {path}: {answer.status} {await answer.text()}")
             return await answer.json() if answer.status != 204 else None
 
+    async def figures(self) -> str:
+        """What `/metrics` says, as the admin."""
+        assert self._session is not None
+        headers = {"Authorization": f"Bearer {self.facts['admin']['token']}"}
+        async with self._session.get(f"{self.facts['http']}/metrics", headers=headers) as answer:
+            return await answer.text()
+
+    def shop_token(self) -> str:
+        """The sample shop's token: it stands in the plan, for whoever may read it."""
+        plan = json.loads((self.home / "run" / "plan.json").read_text(encoding="utf-8"))
+        return str(plan["shop"]["token"])
+
     async def download(self, path: str) -> bytes:
         """The bytes behind a path that the API gave, as the admin. Raises RuntimeError on an error status."""
         assert self._session is not None

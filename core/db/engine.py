@@ -64,7 +64,10 @@ class Database:
         url = async_url(url)
         locked_ms = int(statement_s * LOCKED_SHARE * 1000)
         if url.startswith("sqlite"):
-            engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": locked_ms / 1000})
+            engine = create_async_engine(
+                url, hide_parameters=True, pool_size=pool, max_overflow=0, pool_timeout=statement_s,
+                connect_args={"timeout": locked_ms / 1000},
+            )  # fmt: skip
             event.listen(engine.sync_engine, "connect", lambda conn, _record: prepare_sqlite(conn, locked_ms))
         else:
             settings = {"statement_timeout": str(int(statement_s * 1000)), "lock_timeout": str(locked_ms)}

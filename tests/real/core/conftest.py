@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from app.drills.cluster import Cluster
 from core.db import migrate
-from tests.real.core.cluster import Cluster
 from tests.suites.core.place import Place
 
 _NUMBER = itertools.count()
