@@ -17,13 +17,13 @@ async def upsert(
     key: Sequence[str],
     *,
     update: bool = True,
-) -> int:
+) -> bool:
     """Writes `rows` (all with the same columns); where `key` exists already, the other columns given are replaced.
 
-    `update=False` leaves existing rows as they are. Returns the number of rows written.
+    `update=False` leaves existing rows as they are; of a single row it is then told whether it is new.
     """
     if not rows:
-        return 0
+        return False
     dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
     statement: Any = dialect.insert(table)
     columns = [name for name in rows[0] if name not in key]
@@ -34,4 +34,4 @@ async def upsert(
     else:
         statement = statement.on_conflict_do_nothing(index_elements=list(key))
     result = await conn.execute(statement, [dict(row) for row in rows])
-    return int(result.rowcount)
+    return bool(result.rowcount > 0)  # of several rows, Postgres' driver does not tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.suites.core.engine import EnginePromises
 from tests.suites.core.flusher import FlusherPromises
+from tests.suites.core.jobs import JobPromises
 from tests.suites.core.migrations import MigrationPromises
 from tests.suites.core.relay import RelayPromises
 from tests.suites.core.unit_of_work import EventLogPromises, UnitOfWorkPromises
@@ -25,3 +26,6 @@ class TestRelay(RelayPromises): ...
 
 
 class TestFlusher(FlusherPromises): ...
+
+
+class TestJobs(JobPromises): ...
