@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.suites.core.audit import AuditPromises
 from tests.suites.core.engine import EnginePromises
 from tests.suites.core.flusher import FlusherPromises
 from tests.suites.core.jobs import JobPromises
@@ -29,3 +30,6 @@ class TestFlusher(FlusherPromises): ...
 
 
 class TestJobs(JobPromises): ...
+
+
+class TestAudit(AuditPromises): ...
