@@ -9,6 +9,7 @@ from tests.suites.core.jobs import JobPromises
 from tests.suites.core.migrations import MigrationPromises
 from tests.suites.core.relay import RelayPromises
 from tests.suites.core.unit_of_work import EventLogPromises, UnitOfWorkPromises
+from tests.suites.core.users import UserPromises
 
 
 class TestEngine(EnginePromises): ...
@@ -33,3 +34,6 @@ class TestJobs(JobPromises): ...
 
 
 class TestAudit(AuditPromises): ...
+
+
+class TestUsers(UserPromises): ...
