@@ -59,23 +59,21 @@ async def hold_positions(conn: AsyncConnection) -> None:
         await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSITIONS})")
 
 
-async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> int:
-    """Writes (seq, record) rows of one journal; those already there are left alone. Returns how many were new.
+async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Writes (seq, record) rows of one journal; those already there are left alone.
 
     The last thing a transaction does: until its commit, nobody else writes events.
     """
-    written = 0
     if rows:
         await hold_positions(conn)
     for start in range(0, len(rows), 500):
-        written += await upsert(
+        await upsert(
             conn, event_table,
             [{"journal_id": journal_id, "seq": seq, "interaction_id": record.get("interaction_id", ""),
               "kind": record["kind"], "at": datetime.fromisoformat(record["at"]), "body": record}
              for seq, record in rows[start : start + 500]],
             ["journal_id", "seq"], update=False,
         )  # fmt: skip
-    return written
 
 
 async def events_after(conn: AsyncConnection, position: int, limit: int) -> list[StoredEvent]:

@@ -18,16 +18,16 @@ async def upsert(
     key: Sequence[str],
     *,
     update: bool = True,
-) -> int:
+) -> bool:
     """Writes `rows` (all with the same columns); where `key` exists already, the other columns given are replaced.
 
-    `update=False` leaves existing rows as they are. Returns the number of rows written.
+    `update=False` leaves existing rows as they are; of a single row it is then told whether it is new.
     """
     if not rows:
-        return 0
+        return False
     statement = _statement(conn.dialect.name, table, tuple(rows[0]), tuple(key), update)
     result = await conn.execute(statement, [dict(row) for row in rows])
-    return int(result.rowcount)
+    return bool(result.rowcount > 0)  # of several rows, Postgres' driver does not tell
 
 
 @lru_cache(maxsize=200)

@@ -1,4 +1,8 @@
-"""The table of jobs, and the statements that claim, finish, fail and quarantine them."""
+"""The table of jobs, and the statements that claim, finish, fail and quarantine them.
+
+Invariant: whoever ends, fails or extends a job holds it still; that is asked inside the statement that writes, by the
+worker and the attempt that claimed it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Job:
-    """A piece of work: `attempts` counts this one too."""
+    """A piece of work: `attempts` counts this one too; `owner` is the worker that holds it."""
 
     id: str
     kind: str
@@ -43,6 +47,7 @@ class Job:
     payload: dict[str, Any]
     attempts: int
     reason: str = ""
+    owner: str = ""
 
 
 async def enqueue(
@@ -53,54 +58,50 @@ async def enqueue(
         "id": job_id, "kind": kind, "key": key, "payload": payload, "state": "waiting", "attempts": 0, "due_at": now,
         "lease_until": None, "owner": None, "reason": None, "created_at": now, "ended_at": None,
     }  # fmt: skip
-    return await upsert(conn, job_table, [row], ["key"], update=False) > 0
+    return await upsert(conn, job_table, [row], ["key"], update=False)
 
 
-async def claim(
-    conn: AsyncConnection, *, owner: str, kinds: list[str], now: datetime, lease_s: float
-) -> tuple[Job | None, list[Job]]:
-    """The oldest due job with a lease on it, and those quarantined on the way because their last worker died on them."""
+async def claim(conn: AsyncConnection, *, owner: str, kinds: list[str], now: datetime, lease_s: float) -> Job | None:
+    """The oldest due job, with a lease on it; None when there is none.
+
+    One with more than MAX_ATTEMPTS has had its last worker die on it: it is claimed to be given up.
+    """
     t = job_table.c
     free = or_(and_(t.state == "waiting", t.due_at <= now), and_(t.state == "running", t.lease_until < now))
-    quarantined: list[Job] = []
-    while True:
-        oldest = select(job_table).where(free, t.kind.in_(kinds)).order_by(t.due_at, t.id).limit(1)
-        if conn.dialect.name == "postgresql":
-            oldest = oldest.with_for_update(skip_locked=True)
-        row = (await conn.execute(oldest)).first()
-        if row is None:
-            return None, quarantined
-        job = Job(row.id, row.kind, row.key, row.payload, row.attempts + 1, row.reason or "")
-        if row.attempts < MAX_ATTEMPTS:
-            values = {"state": "running", "owner": owner, "attempts": job.attempts,
-                      "lease_until": now + timedelta(seconds=lease_s)}  # fmt: skip
-            await conn.execute(update(job_table).where(t.id == row.id).values(values))
-            return job, quarantined
-        reason = row.reason or "its worker died at every attempt"
-        await _end(conn, row.id, "quarantined", now, reason)
-        quarantined.append(Job(row.id, row.kind, row.key, row.payload, row.attempts, reason))
+    oldest = select(job_table).where(free, t.kind.in_(kinds)).order_by(t.due_at, t.id).limit(1)
+    # Of several workers each gets another one (Postgres); on SQLite they come one after the other anyway.
+    row = (await conn.execute(oldest.with_for_update(skip_locked=True))).first()
+    if row is None:
+        return None
+    values = {"state": "running", "owner": owner, "attempts": row.attempts + 1,
+              "lease_until": now + timedelta(seconds=lease_s)}  # fmt: skip
+    await conn.execute(update(job_table).where(t.id == row.id).values(values))
+    return Job(row.id, row.kind, row.key, row.payload, row.attempts + 1, row.reason or "", owner)
 
 
-async def extend(conn: AsyncConnection, job: Job, owner: str, until: datetime) -> bool:
-    """A longer lease; False when it has been lost to somebody else."""
-    mine = and_(job_table.c.id == job.id, job_table.c.owner == owner, job_table.c.attempts == job.attempts)
-    result = await conn.execute(update(job_table).where(mine, job_table.c.state == "running").values(lease_until=until))
-    return result.rowcount > 0
+async def extend(conn: AsyncConnection, job: Job, until: datetime) -> bool:
+    """A longer lease; False when the job is held by somebody else meanwhile (here as in all that follow)."""
+    return await _write(conn, job, lease_until=until)
 
 
-async def finish(conn: AsyncConnection, job: Job, now: datetime) -> None:
-    await _end(conn, job.id, "done", now, None)
+async def finish(conn: AsyncConnection, job: Job, now: datetime) -> bool:
+    return await _write(conn, job, state="done", ended_at=now, lease_until=None, owner=None, reason=None)
 
 
-async def fail(conn: AsyncConnection, job: Job, *, now: datetime, reason: str, pause_s: float) -> bool:
-    """Back to waiting after a pause, or quarantined when that was the last attempt (True)."""
-    if job.attempts >= MAX_ATTEMPTS:
-        await _end(conn, job.id, "quarantined", now, reason)
-        return True
-    values = {"state": "waiting", "owner": None, "lease_until": None, "reason": reason,
-              "due_at": now + timedelta(seconds=pause_s)}  # fmt: skip
-    await conn.execute(update(job_table).where(job_table.c.id == job.id).values(values))
-    return False
+async def postpone(conn: AsyncConnection, job: Job, *, due_at: datetime, reason: str) -> bool:
+    """Back to waiting for another attempt."""
+    return await _write(conn, job, state="waiting", due_at=due_at, lease_until=None, owner=None, reason=reason)
+
+
+async def quarantine(conn: AsyncConnection, job: Job, *, now: datetime, reason: str) -> bool:
+    return await _write(conn, job, state="quarantined", ended_at=now, lease_until=None, owner=None, reason=reason,
+                        attempts=min(job.attempts, MAX_ATTEMPTS))  # fmt: skip
+
+
+async def _write(conn: AsyncConnection, job: Job, **values: Any) -> bool:
+    t = job_table.c
+    held = and_(t.id == job.id, t.owner == job.owner, t.attempts == job.attempts, t.state == "running")
+    return (await conn.execute(update(job_table).where(held).values(values))).rowcount > 0
 
 
 async def quarantined(conn: AsyncConnection) -> list[Job]:
@@ -115,8 +116,3 @@ async def retry(conn: AsyncConnection, job_id: str, now: datetime) -> bool:
     values = {"state": "waiting", "attempts": 0, "due_at": now, "owner": None, "lease_until": None, "ended_at": None}
     where = and_(job_table.c.id == job_id, job_table.c.state == "quarantined")
     return (await conn.execute(update(job_table).where(where).values(values))).rowcount > 0
-
-
-async def _end(conn: AsyncConnection, job_id: str, state: str, now: datetime, reason: str | None) -> None:
-    values = {"state": state, "ended_at": now, "lease_until": None, "owner": None, "reason": reason}
-    await conn.execute(update(job_table).where(job_table.c.id == job_id).values(values))

@@ -1,7 +1,8 @@
 """Users: who they are, whether the password is right, which session or token is whose.
 
 Does not count failed tries (the HTTP edge does). Invariants: every change has an audit row; a wrong login takes as long
-as a wrong password; a user made inactive has no session and no token that works, at the latest after `CACHE_S`.
+as a wrong password; a user made inactive has no session and no token that works, at the latest after `CACHE_S`; a session
+is never taken for a token nor a token for a session; sessions that are over leave with the next log-in.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Users:
         self._ids = ids
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(new_secret())
-        self._known: dict[str, tuple[float, Caller]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Caller]] = {}
         self._hashing = asyncio.Semaphore(2)  # argon2 costs 64 MB and a core for each
 
     # --- changing
@@ -127,19 +128,20 @@ class Users:
         token, now = new_secret(43), self._clock.now()
         user = store.user_of(row)
         async with self._database.unit(f"user:{login}") as unit:
+            await store.drop_sessions_over(unit.conn, began_before=now - LIFE, seen_before=now - IDLE)
             session = {"hash": hashed(token), "user_id": user.id, "created_at": now, "seen_at": now}
             await unit.conn.execute(insert(session_table).values(session))
             await unit.audit("users:log-in", f"user:{login}")
         return token, int(LIFE.total_seconds()), user.as_caller("session")
 
     async def log_out(self, session: str) -> None:
-        self._known.pop(hashed(session), None)
         async with self._database.write() as conn:
             await store.drop_session(conn, hashed(session))
+        self._known.pop(("session", hashed(session)), None)
 
     async def caller_for_session(self, token: str) -> Caller | None:
         key = hashed(token)
-        known = self._cached(key)
+        known = self._cached("session", key)
         if known is not None:
             return known
         now = self._clock.now()
@@ -153,26 +155,26 @@ class Users:
         if now - seen > TOUCH:
             async with self._database.write() as conn:
                 await store.touch_session(conn, key, now)
-        return self._remember(key, user.as_caller("session"))
+        return self._remember("session", key, user.as_caller("session"))
 
     async def caller_for_token(self, token: str) -> Caller | None:
         key = hashed(token)
-        known = self._cached(key)
+        known = self._cached("token", key)
         if known is not None:
             return known
         async with self._database.read() as conn:
             user = await store.owner_of_token(conn, key)
-        return self._remember(key, user.as_caller("token")) if user is not None else None
+        return self._remember("token", key, user.as_caller("token")) if user is not None else None
 
     # A console asks many small questions: whose token it is stays known for two seconds.
-    def _cached(self, key: str) -> Caller | None:
-        until, caller = self._known.get(key, (0.0, None))
+    def _cached(self, via: str, key: str) -> Caller | None:
+        until, caller = self._known.get((via, key), (0.0, None))
         return caller if until > self._clock.monotonic() else None
 
-    def _remember(self, key: str, caller: Caller) -> Caller:
+    def _remember(self, via: str, key: str, caller: Caller) -> Caller:
         if len(self._known) > 1000:
             self._known.clear()
-        self._known[key] = (self._clock.monotonic() + CACHE_S, caller)
+        self._known[via, key] = (self._clock.monotonic() + CACHE_S, caller)
         return caller
 
     async def _hash(self, password: str) -> str:

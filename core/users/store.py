@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table, delete, select, update
+from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.metadata import metadata
@@ -85,3 +85,8 @@ async def drop_session(conn: AsyncConnection, session_hash: str) -> None:
 
 async def drop_sessions_of(conn: AsyncConnection, user_id: str) -> None:
     await conn.execute(delete(session_table).where(session_table.c.user_id == user_id))
+
+
+async def drop_sessions_over(conn: AsyncConnection, *, began_before: datetime, seen_before: datetime) -> None:
+    over = or_(session_table.c.created_at < began_before, session_table.c.seen_at < seen_before)
+    await conn.execute(delete(session_table).where(over))

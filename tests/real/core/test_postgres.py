@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from tests.suites.core.audit import AuditPromises
 from tests.suites.core.engine import EnginePromises
 from tests.suites.core.flusher import FlusherPromises
+from tests.suites.core.jobs import JobPromises
 from tests.suites.core.migrations import MigrationPromises
 from tests.suites.core.relay import RelayPromises
 from tests.suites.core.unit_of_work import EventLogPromises, UnitOfWorkPromises
+from tests.suites.core.users import UserPromises
 
 
 class TestEngine(EnginePromises): ...
@@ -25,3 +28,12 @@ class TestRelay(RelayPromises): ...
 
 
 class TestFlusher(FlusherPromises): ...
+
+
+class TestJobs(JobPromises): ...
+
+
+class TestAudit(AuditPromises): ...
+
+
+class TestUsers(UserPromises): ...

@@ -27,6 +27,8 @@ from core.events import DomainEvent
 from core.events.orders import AlertCleared
 from core.events.stream import EventStream
 from core.ids import new_id
+from core.jobs.store import Job
+from core.jobs.worker import JobQueue
 from core.journal.flusher import Flusher, mark_table
 from core.journal.journal import Journal
 
@@ -100,5 +102,20 @@ def journal_and_flush(file: Path, url: str, life: int, told: Connection) -> None
                 journal.emit(AlertCleared(at=clock.now(), what=f"{life}/{n}"))
                 if chance.random() < 0.1:
                     await asyncio.sleep(chance.random() * 0.01)
+
+    asyncio.run(main())
+
+
+def work_for_ever(url: str, told: Connection) -> None:
+    """Takes one job, says its key, and works at it until it is killed."""
+
+    async def work(job: Job) -> None:
+        told.send(job.key)
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        clock = SystemClock()
+        database = await Database.open(url, clock=clock, ids=new_id, statement_s=20)
+        await JobQueue(database, clock, new_id).work_once({"k": work}, "killed")
 
     asyncio.run(main())

@@ -202,9 +202,9 @@ class EnginePromises:
         database = await place.open()
         first, second = {"journal_id": "a", "seq": 1}, {"journal_id": "b", "seq": 2}
         async with database.write() as conn:
-            assert await upsert(conn, mark_table, [], ["journal_id"]) == 0
-            assert await upsert(conn, mark_table, [first], ["journal_id"]) == 1
-            assert await upsert(conn, mark_table, [{**first, "seq": 9}], ["journal_id"], update=False) == 0
+            assert await upsert(conn, mark_table, [], ["journal_id"]) is False
+            assert await upsert(conn, mark_table, [first], ["journal_id"], update=False) is True
+            assert await upsert(conn, mark_table, [{**first, "seq": 9}], ["journal_id"], update=False) is False
             await upsert(conn, mark_table, [{**first, "seq": 5}, second], ["journal_id"])
         assert await place.rows(mark_table) == [("a", 5), ("b", 2)]
 

@@ -77,7 +77,7 @@ async def test_a_worker_that_was_killed_costs_an_attempt_and_its_lease_brings_th
         from core.jobs import store as jobs
 
         async with r.database.write() as conn:  # claimed, and then its process was killed
-            job, _ = await jobs.claim(conn, owner="dead", kinds=["transcribe"], now=r.clock.now(), lease_s=30)
+            job = await jobs.claim(conn, owner="dead", kinds=["transcribe"], now=r.clock.now(), lease_s=30)
         assert job is not None
         assert await r.work() == 0
         r.clock.advance(31)
