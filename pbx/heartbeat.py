@@ -31,10 +31,15 @@ class Heartbeat:
         self.watchdog_restarts = 0
 
     async def greet(self) -> None:
-        """At a new link, before anything else: the epoch, and a first beat."""
+        """At a new link, before anything else: the epoch, and a first beat.
+
+        It is not left to the watchdog's next tick to see it: callers who are brought back until then would be sent away
+        again at once, because the dialplan still counts us as gone.
+        """
         await self._control.set_global("ACD_EPOCH", str(self.epoch))
         self._epoch_told = self.epoch
         await self._beat()
+        await self._control.set_global("AC_QUIET", "0")
 
     async def run(self) -> None:
         turn = 0
