@@ -20,7 +20,7 @@ from pbx.control import Control
 from tests.real.pbx.room import Room
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-FORBIDDEN = YAML(typ="safe", pure=True).load(Path(__file__).with_name("ami_forbidden.yaml"))
+FORBIDDEN = YAML(typ="safe", pure=True).load(Path(__file__).parent / "corpus" / "ami_forbidden.yaml")
 SECRETS = ("PJSIP_AUTH(trunk,password)", "AST_SORCERY(res_pjsip,auth,trunk,password)", "AST_CONFIG(pjsip.conf,trunk,password)",
            "FILE(/etc/passwd,0,20)", "ENV(PATH)", "DB(registrar/contact)",
            "REALTIME(x,y)", "ODBC_X(y)", "STAT(s,/etc/passwd)", "SYSINFO(loadavg)")  # fmt: skip
