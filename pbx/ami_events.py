@@ -112,8 +112,8 @@ def _moment(block: Block) -> datetime:
 def _new_channel(b: Block) -> AmiEvent:
     return ChannelSeen(
         at=_moment(b), uniqueid=first(b, "uniqueid"), channel=first(b, "channel"), linkedid=first(b, "linkedid"),
-        number=clean_number(first(b, "calleridnum")), name=clean_name(first(b, "calleridname")), dialled=first(b, "exten"),
-        context=first(b, "context"), up=first(b, "channelstatedesc") == "Up",
+        number=clean_number(first(b, "calleridnum")), name=clean_name(_unescaped(first(b, "calleridname"))),
+        dialled=first(b, "exten"), context=first(b, "context"), up=first(b, "channelstatedesc") == "Up",
     )  # fmt: skip
 
 
@@ -132,6 +132,11 @@ def clean_name(text: str) -> str:
         return ""
     seen = "".join(mark if unicodedata.category(mark)[0] != "C" else " " for mark in text)
     return " ".join(seen.split())[:LONGEST_NAME]
+
+
+def _unescaped(text: str) -> str:
+    """Events (but no lists) tell a name with the escapes of C: `O\\'Brien`."""
+    return re.sub(r"\\([abfnrtv\\'\"?])", lambda found: found[1] if found[1] in "\\'\"?" else " ", text)
 
 
 def _new_state(b: Block) -> AmiEvent:

@@ -1,6 +1,6 @@
 """A second opinion: an AMI client of another make (pyst2) asks Asterisk what our own client believes.
 
-Synchronous, for a thread. Its account may only read. Each finding says what was compared and, when it differs, what to do.
+Synchronous, with a deadline. Its account may only read. Each finding says what was compared and, when it differs, what to do.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from asterisk.manager import Manager, ManagerException
 
 VERSION_FLOOR = (22, 10, 1)
+DEADLINE_S = 8.0
+LIST_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,43 @@ class Finding:
 def ask(
     host: str, port: int, user: str, secret: str, *, believed_calls: Iterable[str], trunk: str, agents: Iterable[str]
 ) -> list[Finding]:
-    """Compares Asterisk's version, channels and phones with what is believed. Never raises for a switch that is down."""
+    """Compares Asterisk's version, channels and phones with what is believed.
+
+    Never raises for a switch that is down, and comes back within DEADLINE_S from one that is frozen.
+    """
+    answers: SimpleQueue[list[Finding]] = SimpleQueue()
+
+    def wait() -> None:  # pyst2 waits without end; a daemon thread may be left waiting
+        answers.put(_ask(host, port, user, secret, set(believed_calls), trunk, set(agents)))
+
+    threading.Thread(target=wait, name="doctor", daemon=True).start()
+    try:
+        return answers.get(timeout=DEADLINE_S)
+    except Empty:
+        what = f"AMI at {host}:{port} does not answer within {DEADLINE_S:g} s"
+        return [Finding(False, what, "Asterisk is frozen or overloaded: see its log, or restart it")]
+
+
+def _ask(
+    host: str, port: int, user: str, secret: str, believed: set[str], trunk: str, agents: set[str]
+) -> list[Finding]:
     manager = Manager()
     try:
-        manager.connect(host, port)
-        manager.login(user, secret)
-    except (ManagerException, OSError) as error:
-        return [Finding(False, f"AMI at {host}:{port} does not let the doctor in: {error}", "is Asterisk running?")]
-    try:
+        try:
+            manager.connect(host, port)
+            manager.login(user, secret)
+        except (ManagerException, OSError) as error:
+            return [Finding(False, f"AMI at {host}:{port} does not let the doctor in: {error}", "is Asterisk running?")]
         findings = [_version(manager)]
         listed = _list(manager, "CoreShowChannels", "CoreShowChannel")
         real = {item["Uniqueid"] for item in listed if item.get("Channel", "").startswith(f"PJSIP/{trunk}-")}
-        findings.append(_compare("calls", set(believed_calls), real))
+        findings.append(_compare("calls", believed, real))
         endpoints = {
             item.get("Device", "").removeprefix("PJSIP/")
             for item in _list(manager, "DeviceStateList", "DeviceStateChange")
             if item.get("Device", "").startswith("PJSIP/")
         }
-        missing = sorted(set(agents) - endpoints)
+        missing = sorted(agents - endpoints)
         fix = f"no SIP account for {', '.join(missing)}: run `aftercall run` again" if missing else ""
         findings.append(Finding(not missing, f"{len(endpoints)} SIP accounts are configured", fix))
         return findings
@@ -74,7 +96,7 @@ def _list(manager: Manager, action: str, item: str) -> list[dict[str, str]]:
 
     manager.register_event("*", on_event)
     manager.send_action({"Action": action})
-    complete.wait(3.0)
+    complete.wait(LIST_S)
     manager.unregister_event("*", on_event)
     return items
 

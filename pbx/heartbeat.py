@@ -50,6 +50,8 @@ class Heartbeat:
         known = await self._known_epoch()
         self.epoch = max(epoch, known + 1)
         await self._tell_epoch()
+        await self._beat()
+        await self._control.set_global("AC_QUIET", "0")
         return self.epoch
 
     def disown(self) -> None:
@@ -57,10 +59,17 @@ class Heartbeat:
         self.epoch = 0
 
     async def greet(self) -> None:
-        """At a new link, before anything else. A switch that has just started knows no epoch: it is told ours."""
+        """At a new link, before anything else. A switch that has just started knows no epoch: it is told ours.
+
+        It is not left to the watchdog's next tick to see our beat: callers who are brought back until then would be sent
+        away again at once, because the dialplan still counts us as gone.
+        """
         if self.epoch:
             await self._tell_epoch()
         await self._beat()
+        await self._control.set_global(f"AC_QUIET_{self._slot}", "0")
+        if self.epoch:
+            await self._control.set_global("AC_QUIET", "0")
 
     async def run(self) -> None:
         turn = 0

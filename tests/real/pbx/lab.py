@@ -96,7 +96,8 @@ class SwitchParts:
 async def asterisk(home: Path, **settings: object) -> AsyncIterator[WorldPlan]:
     """A running Asterisk with a plan of its own; ended afterwards."""
     chosen = Settings(**settings)  # type: ignore[arg-type]
-    plan = make_plan(home, chosen, Options(), bundle.ensure("asterisk"), Claims(), instance="lab")
+    claims = Claims()
+    plan = make_plan(home, chosen, Options(), bundle.ensure("asterisk"), claims, instance="lab")
     for folder in plan.folders.all():
         folder.mkdir(parents=True, exist_ok=True)
     render(plan, chosen)
@@ -116,6 +117,7 @@ async def asterisk(home: Path, **settings: object) -> AsyncIterator[WorldPlan]:
         except TimeoutError:
             process.kill()
             await process.wait()
+        claims.close()
 
 
 async def phone(plan: WorldPlan, number: int) -> Softphone:

@@ -170,6 +170,21 @@ def test_what_can_be_dialled_of_a_number_is_kept(sent: str, number: str) -> None
     assert isinstance(event, ChannelSeen) and event.number == number
 
 
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        (r"Pat O\'Brien\?", "Pat O'Brien?"),
+        (r"a \"b\" \\ c", 'a "b" \\ c'),
+        (r"Li\r\nNa\a\t", "Li Na"),
+        (r"C:\\new", r"C:\new"),
+        ("x\\", "x\\"),
+    ],
+)
+def test_a_name_in_an_event_is_without_the_escapes_that_asterisk_puts_in(told: str, name: str) -> None:
+    event = read(block(f"Event: Newchannel\nUniqueid: 1\nCallerIDName: {told}"))
+    assert isinstance(event, ChannelSeen) and event.name == name
+
+
 def test_the_writing_direction_cannot_be_turned_by_a_name() -> None:
     event = read(block("Event: Newchannel\nUniqueid: 1\nCallerIDName: \u202egnp\u2066.exe\u2029x"))
     assert isinstance(event, ChannelSeen) and event.name == "gnp .exe x"

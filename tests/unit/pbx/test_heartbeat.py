@@ -35,11 +35,11 @@ class Room:
 
 
 @virtual_time
-async def test_a_new_link_hears_the_epoch_first_and_then_a_beat() -> None:
+async def test_a_new_link_hears_the_epoch_first_then_a_beat_and_that_we_are_not_quiet() -> None:
     room = Room(epoch=9)
     await room.heartbeat.greet()
-    assert room.link.sent == [
-        ("Setvar", {"Variable": "ACD_EPOCH", "Value": "9"}), ("Setvar", {"Variable": "AC_HB", "Value": "2"}),
+    assert [(said["Variable"], said["Value"]) for said in room.link.of("Setvar")] == [
+        ("ACD_EPOCH", "9"), ("AC_HB", "2"), ("AC_QUIET", "0"),
     ]  # fmt: skip
 
 
