@@ -50,6 +50,16 @@ class AgentStateChanged(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentStateAsked(DomainEvent):
+    """READY, NOT_READY or OFFLINE asked for during a call: takes effect afterwards."""
+
+    extension: str
+    state: str
+    reason: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OfferMade(DomainEvent):
     offer_id: str
     extension: str
