@@ -166,6 +166,7 @@ class Controller:
         async with self.database.read() as conn:
             skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
+            unfinished = await routing_store.unfinished(conn, self.clock.now())
             self.known_calls = await open_calls(conn)
         names = {user.extension: user.name for user in await self.users.all() if user.extension and user.active}
         self.names = names
@@ -185,7 +186,7 @@ class Controller:
             ids=lambda: new_id().replace("-", "")[-12:], queues=queues,
             agents=routing_store.records(names, skills),
         )  # fmt: skip
-        self.acd.restore(said)
+        self.acd.restore(said, unfinished)
 
     def _make_link(self) -> None:
         ami = self.plan.ami

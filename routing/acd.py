@@ -22,7 +22,7 @@ from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
 from routing.matcher import match
-from routing.model import AgentRecord, QueuePolicy, WorkItem
+from routing.model import AgentRecord, QueuePolicy, Unfinished, WorkItem
 from routing.offers import Offers
 from routing.ports import ScreenPop, Telephony
 from routing.talks import Talks
@@ -41,11 +41,14 @@ class Acd:
     ) -> None:  # fmt: skip
         self.book = Book(queues, agents, stream, clock)
         self.link_up = False
-        self._timers = Timers()
-        self._wrap_ups = WrapUps(self.book, self._timers, freed=self._match)
-        self._talks = Talks(self.book, self._timers, self._wrap_ups)
+        self._timers = timers = Timers()
+        self._wrap_ups = WrapUps(self.book, timers, freed=self._match)
         self._offers = Offers(
-            self.book, self._timers, telephony, screen_pop, ids, epoch=epoch, spawn=self._spawn, freed=self._match
+            self.book, timers, telephony, screen_pop, ids, epoch=epoch, spawn=self._spawn, freed=self._match,
+            linked=lambda: self.link_up,
+        )  # fmt: skip
+        self._talks = Talks(
+            self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
@@ -62,14 +65,14 @@ class Acd:
 
     async def run(self) -> None:
         facts = self._facts()
-        try:
-            async with asyncio.TaskGroup() as self._group:
+        async with asyncio.TaskGroup() as self._group:
+            try:
                 async for fact in self._inbox:
                     facts[type(fact)](fact)
                     self._match()
-        finally:
-            self._timers.stop_all()
-            self._group = None
+            finally:
+                self._timers.stop_all()
+                self._group = None
 
     def _facts(self) -> dict[type[DomainEvent], Callable[[Any], None]]:
         return {
@@ -96,9 +99,8 @@ class Acd:
             raise BadInput(
                 "routing:state", f"An agent cannot be put into '{state}'.", hint="READY, NOT_READY or OFFLINE."
             )
-        in_wrap_up = agent.state is State.WRAP_UP
-        self.book.happen(extension, act, reason=reason[:60] or ("" if act is Act.SAY_READY else "other"), actor=actor)
-        if in_wrap_up:
+        self.book.happen(extension, act, reason=(reason[:60] or "other") if state == "NOT_READY" else "", actor=actor)
+        if agent.state is State.WRAP_UP:
             self._wrap_ups.ended(agent)
         self._match()
         return self.book.agent(extension)
@@ -120,18 +122,29 @@ class Acd:
         self.book.agents[record.extension] = replace(known, name=record.name, skills=record.skills)
         self._match()
 
-    def restore(self, said: Mapping[str, tuple[str, str]]) -> None:
-        """What people had said before a restart: extension → (state, reason). Before `run`."""
+    def restore(self, said: Mapping[str, tuple[str, str]], unfinished: Unfinished | None = None) -> None:
+        """Before `run`: what people had said before a restart, extension → (state, reason), and what was under way then.
+        What the switch lists afterwards wins about who talks."""
         for extension in self.book.agents:
             state, reason = said.get(extension, ("OFFLINE", ""))
             self.book.happen(extension, _SAY.get(state, Act.GO_OFFLINE), reason=reason, actor="system:restart")
+        left = unfinished or Unfinished()
+        for work in reversed(left.wrap_ups):  # the newest counts: an agent has one
+            if work.extension in self.book.agents:
+                self._wrap_ups.resume(work)
+        for offer in left.offers:
+            if offer.answered_at is None:
+                self._offers.lost(offer)
+            elif offer.extension in self.book.agents:
+                self._talks.resume(offer)
 
     # --- deciding
 
     def _match(self) -> None:
         if not self.link_up or not self.book.waiting or self._group is None:
             return
-        for pair in match(self.book.waiting.values(), self.book.agents.values(), self.book.queues):
+        items = (item for ix, item in self.book.waiting.items() if not self._offers.rests(ix))
+        for pair in match(items, self.book.agents.values(), self.book.queues):
             self._offers.make(pair.interaction_id, pair.extension)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -144,11 +157,12 @@ class Acd:
 
     def _on_waiting(self, fact: pbx.CallWaiting) -> None:
         ix = fact.interaction_id
-        if self.book.is_gone(ix) or ix in self.book.waiting:
+        returned = self.book.seen_before(ix)
+        if not self.book.new_visit(ix, fact.at) or self.book.is_gone(ix) or ix in self.book.waiting:
             return
-        offer = self.book.offer_for(ix)
-        if offer is not None and offer.connected_at is None:
-            return  # a list says what we know: an offer for this caller is under way
+        if any(offer.connected_at is None for offer in self.book.offers_for(ix)):
+            return  # an offer for this caller is under way
+        self._offers.wake(ix)
         item = WorkItem(
             ix, fact.queue, fact.channel, fact.enqueued_at, fact.skills, fact.priority, fact.language, fact.ani,
             fact.level, fact.problem,
@@ -158,32 +172,38 @@ class Acd:
         self.book.stream.emit(ItemQueued(
             interaction_id=ix, at=self.book.clock.now(), queue=item.queue, enqueued_at=item.enqueued_at,
             channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
-            position=ahead + 1, returned=not self.book.first_time(ix),
+            position=ahead + 1, returned=returned,
         ))  # fmt: skip
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
+        self.book.mark_over(fact.offer_id)
         offer = self.book.offers.get(fact.offer_id)
         if offer is None:
             return
-        if offer.answered_at is not None:
-            self._talks.over(offer)
+        if fact.answered or offer.answered_at is not None:
+            self._talks.on_leg_ended(offer, fact)
         else:
             self._offers.unanswered(offer, fact.cause)
 
     def _on_call_ended(self, fact: pbx.CallEnded) -> None:
         ix = fact.interaction_id
         self.book.mark_gone(ix)
+        self._offers.wake(ix)
         item = self.book.waiting.pop(ix, None)
-        offer = self.book.offer_for(ix)
-        if offer is not None and offer.answered_at is None:
-            item = offer.item
-            self._offers.caller_gone(offer)
+        for offer in self.book.offers_for(ix):
+            if offer.answered_at is None:
+                item = offer.item
+                self._offers.withdraw(offer, "caller_gone", back=False)
+            else:
+                self._talks.caller_gone(offer)
         if item is not None:
             told = ItemAbandoned(interaction_id=ix, at=fact.at, queue=item.queue, waited_s=self.book.waited_s(item))
             self.book.stream.emit(told)
 
     def _on_device(self, fact: pbx.AgentDeviceChanged) -> None:
         self.book.device(fact.extension, reachable=fact.reachable, in_use=fact.in_use)
+        if fact.extension in self.book.agents and not fact.reachable:
+            self.book.happen(fact.extension, Act.LOSE_PHONE, actor="rule:offer")
 
     def _on_feature_code(self, fact: pbx.FeatureCodeDialled) -> None:
         if fact.extension in self.book.agents:
@@ -192,3 +212,6 @@ class Acd:
 
     def _on_link(self, fact: pbx.SwitchLinkChanged) -> None:
         self.link_up = fact.up
+        if fact.up:  # what the switch has is known: it is listed before it is told to be up
+            self._offers.link_is_up()
+            self._talks.link_is_up()

@@ -1,7 +1,7 @@
 """What the owner of routing holds in memory: agents, waiting items, offers; and the only doors by which they change.
 
-Knows no telephony and no timers. Invariants: an item stands in `waiting` or in one offer, never in both; an agent has at
-most one offer; each change of an agent is told.
+Knows no telephony and no timers. Invariants: a caller waits, or is offered to one agent, never both; an agent has at most
+one offer; each change of an agent is told.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from core.clock import Clock
@@ -30,8 +31,9 @@ class Book:
         self.offers: dict[str, Offer] = {}
         self.stream = stream
         self.clock = clock
-        self._gone: OrderedDict[str, None] = OrderedDict()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._gone: OrderedDict[str, datetime] = OrderedDict()  # callers who hung up
+        self._over: OrderedDict[str, datetime] = OrderedDict()  # offers whose leg has ended
+        self._visits: OrderedDict[str, datetime] = OrderedDict()  # callers who were told to wait, and when last
 
     def agent(self, extension: str) -> Agent:
         """Raises NotFound."""
@@ -54,8 +56,15 @@ class Book:
             self.stream.emit(event)
         return True
 
-    def offer_for(self, interaction_id: str) -> Offer | None:
-        return next((o for o in self.offers.values() if o.item.interaction_id == interaction_id), None)
+    def offers_for(self, interaction_id: str) -> list[Offer]:
+        """The caller's offers: at most one that is not answered, and the talks that have not ended."""
+        return [offer for offer in self.offers.values() if offer.item.interaction_id == interaction_id]
+
+    def offers_to(self, extension: str) -> list[Offer]:
+        return [offer for offer in self.offers.values() if offer.extension == extension]
+
+    def talk_of(self, interaction_id: str) -> Offer | None:
+        return next((o for o in self.offers_for(interaction_id) if o.connected_at is not None), None)
 
     def device(self, extension: str, *, reachable: bool, in_use: bool) -> None:
         if extension in self.agents:
@@ -66,26 +75,46 @@ class Book:
         return round(max(0.0, (self.clock.now() - item.enqueued_at).total_seconds()), 3)
 
     def put_back(self, item: WorkItem) -> None:
-        """The caller waits again, with the wait they had: at the head among their equals."""
-        if not self.is_gone(item.interaction_id):
-            self.waiting[item.interaction_id] = replace(item, attempts=item.attempts + 1)
+        """The caller waits again, with the wait they had: at the head among their equals. Not who is gone, is offered
+        elsewhere, or talks."""
+        ix = item.interaction_id
+        left = all(talk.talking_since is not None and self.came_back(talk) for talk in self.offers_for(ix))
+        if left and not self.is_gone(ix) and ix not in self.waiting:
+            self.waiting[ix] = replace(item, attempts=item.attempts + 1)
 
-    # A late fact must not bring back a caller who is gone; only so many are remembered.
+    def came_back(self, offer: Offer) -> bool:
+        """The caller did not come into this talk, or came back into the queue out of it."""
+        if offer.talking_since is None:
+            return not offer.unconfirmed
+        waits_since = self._visits.get(offer.item.interaction_id)
+        return waits_since is not None and waits_since > offer.talking_since
+
+    # A late or doubled fact must not bring back what is over; only so much is remembered.
 
     def mark_gone(self, interaction_id: str) -> None:
-        _remember(self._gone, interaction_id)
+        _remember(self._gone, interaction_id, self.clock.now())
 
     def is_gone(self, interaction_id: str) -> bool:
         return interaction_id in self._gone
 
-    def first_time(self, interaction_id: str) -> bool:
-        known = interaction_id in self._seen
-        _remember(self._seen, interaction_id)
+    def mark_over(self, offer_id: str) -> None:
+        _remember(self._over, offer_id, self.clock.now())
+
+    def is_over(self, offer_id: str) -> bool:
+        return offer_id in self._over
+
+    def seen_before(self, interaction_id: str) -> bool:
+        return interaction_id in self._visits
+
+    def new_visit(self, interaction_id: str, at: datetime) -> bool:
+        """Whether the caller was not told to wait at this very moment before."""
+        known = self._visits.get(interaction_id) == at
+        _remember(self._visits, interaction_id, at)
         return not known
 
 
-def _remember(memory: OrderedDict[str, None], key: str) -> None:
-    memory[key] = None
+def _remember(memory: OrderedDict[str, datetime], key: str, at: datetime) -> None:
+    memory[key] = at
     memory.move_to_end(key)
     while len(memory) > REMEMBERED:
         memory.popitem(last=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,46 @@ class Offer:
     connected_at: float | None = None
     held_since: float | None = None
     held_s: float = 0.0
+    talking_since: datetime | None = None  # by the switch's clock
+    unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
 
     @property
     def leg_id(self) -> str:
         return f"{self.item.interaction_id}-{self.offer_id}"
+
+
+@dataclass(frozen=True)
+class OpenWrapUp:
+    """After-call work that a process before us began; `seconds` were last given for it, at `given_at`."""
+
+    interaction_id: str
+    offer_id: str
+    extension: str
+    began_at: datetime
+    given_at: datetime
+    seconds: float
+
+    @property
+    def until(self) -> datetime:
+        return self.given_at + timedelta(seconds=self.seconds)
+
+
+@dataclass(frozen=True)
+class OpenOffer:
+    """An offer that a process before us made and did not see the end of; a talk when it was answered."""
+
+    interaction_id: str
+    offer_id: str
+    extension: str
+    queue: str
+    made_at: datetime
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a process before us began and did not end, as far as the database knows."""
+
+    offers: tuple[OpenOffer, ...] = ()
+    wrap_ups: tuple[OpenWrapUp, ...] = ()

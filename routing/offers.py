@@ -2,45 +2,53 @@
 
 Does not choose who is offered what (`acd.py` asks `matcher.py`) and does not follow the talk (`talks.py`). Invariants:
 what comes to nothing returns the caller to the head with the original wait; only the carrying out is awaited, each in a
-task of its own; no agent stays reserved beyond the fuse, whatever facts were lost.
+task of its own; no agent stays reserved beyond the fuse, whatever facts were lost; an agent is blamed for a call only
+when their phone rang, or refused it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from core.errors import AftercallError
+from core.errors import Unavailable
 from core.events import pbx
 from core.events.routing import OfferCancelled, OfferDeclined, OfferMade, OfferRinging, OfferTimedOut
 from core.ids import IdMaker
-from routing.agent import Act
+from routing.agent import RONA, UNREACHABLE, Act
 from routing.book import Book
-from routing.model import Offer
+from routing.model import Offer, OpenOffer
 from routing.ports import ScreenPop, Telephony
 from routing.timers import Timers
 
 POP_S = 0.35
-FUSE_S = 5.0
-REFUSED = frozenset({17, 21})
-NO_ANSWER = frozenset({0, 16, 18, 19, 26, 102})
+FUSE_S = 12.0  # beyond the ringing: longer than the switchboard takes to list what it may have missed
+REFUSED_REST_S = 1.0
+KEEP_UNCLEAR = 1000
+BUSY, REJECTED = 17, 21
+UNSEEN = 0
+NO_ANSWER = frozenset({16, 18, 19, 26, 102})
 
 
 class Offers:
-    """`spawn` runs a coroutine beside the owner's loop; `freed` is called when somebody can be matched again."""
+    """`spawn` runs a coroutine beside the owner's loop; `freed` is called when somebody can be matched again; `linked`
+    tells whether facts can come."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, screen_pop: ScreenPop, ids: IdMaker, *, epoch: int,
-        spawn: Callable[[Coroutine[Any, Any, None]], None], freed: Callable[[], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None], freed: Callable[[], None], linked: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.epoch = epoch
         self._book, self._timers, self._ids = book, timers, ids
         self._telephony, self._screen_pop = telephony, screen_pop
-        self._spawn, self._freed = spawn, freed
+        self._spawn, self._freed, self._linked = spawn, freed, linked
+        # The link broke before the switch said whether it took the order.
+        self._unclear: deque[Offer] = deque(maxlen=KEEP_UNCLEAR)
 
     def make(self, interaction_id: str, extension: str) -> None:
         """Reserves the agent for the waiting caller, and sets the carrying out going."""
@@ -57,37 +65,65 @@ class Offers:
         )  # fmt: skip
         self._book.stream.emit(made)
         ring_s = self._book.policy(item.queue).ring_s
-        self._timers.start(f"fuse:{offer.offer_id}", ring_s + FUSE_S, lambda: self._fuse(offer.offer_id))
+        self._light_fuse(offer.offer_id, ring_s + FUSE_S)
         self._spawn(self._carry_out(offer, made, ring_s))
 
     def on_ringing(self, fact: pbx.LegRinging) -> None:
         offer = self._book.offers.get(fact.offer_id)
         if offer is not None and offer.ringing_at is None:
             self._book.offers[offer.offer_id] = replace(offer, ringing_at=self._book.clock.monotonic())
-            ids = {"interaction_id": fact.interaction_id, "offer_id": offer.offer_id, "extension": offer.extension}
-            self._book.stream.emit(OfferRinging(at=fact.at, **ids))
+            self._book.stream.emit(OfferRinging(at=fact.at, **_names(offer)))
 
     def unanswered(self, offer: Offer, cause: int) -> None:
         """The agent's leg is gone (`cause` is Q.850) and had not answered."""
-        if cause in REFUSED:
-            self._came_to_nothing(offer.offer_id, Act.MISS, "declined")
-        elif cause in NO_ANSWER:
-            self._came_to_nothing(offer.offer_id, Act.MISS, "rona")
-        else:
-            self._came_to_nothing(offer.offer_id, Act.BE_UNREACHABLE, "unreachable")
+        agent = self._book.agents[offer.extension]
+        if cause == BUSY and agent.in_use:
+            self._came_to_nothing(offer, Act.RELEASE, "busy")
+        elif cause in (BUSY, REJECTED):
+            self._came_to_nothing(offer, Act.MISS, "declined")
+        elif cause == UNSEEN:
+            self._came_to_nothing(offer, Act.RELEASE, "no_facts")
+        elif cause in NO_ANSWER and offer.ringing_at is not None and agent.reachable:
+            self._came_to_nothing(offer, Act.MISS, RONA)
+        else:  # a phone that never rang is not there, whatever the cause calls it
+            self._came_to_nothing(offer, Act.BE_UNREACHABLE, UNREACHABLE)
 
-    def caller_gone(self, offer: Offer) -> None:
-        """The caller hung up before the agent answered: the phone stops ringing."""
+    def withdraw(self, offer: Offer, reason: str, *, back: bool) -> None:
+        """The phone stops ringing: the caller is gone or talks (not `back`), or the agent talks to another."""
         self._cancel_leg(offer)
-        self._came_to_nothing(offer.offer_id, Act.RELEASE, "caller_gone", back=False)
+        self._came_to_nothing(offer, Act.RELEASE, reason, back=back)
+
+    def lost(self, offer: OpenOffer) -> None:
+        """An offer of a process before us: its phone is stopped by the switchboard, its caller is offered anew."""
+        names = {"interaction_id": offer.interaction_id, "offer_id": offer.offer_id, "extension": offer.extension}
+        self._book.stream.emit(OfferCancelled(at=self._book.clock.now(), reason="restart", **names))
+
+    def link_is_up(self) -> None:
+        """What the switch may have taken when the link broke, and nobody has answered, is stopped; nobody rests."""
+        for offer in self._unclear:
+            if offer.offer_id not in self._book.offers:
+                self._cancel_leg(offer)
+        self._unclear.clear()
+        self._timers.stop_all("rest:")
+
+    def rest(self, interaction_id: str, seconds: float) -> None:
+        """The caller is not offered for a moment: what just failed would fail again at once."""
+        self._timers.start(f"rest:{interaction_id}", seconds, self._freed)
+
+    def wake(self, interaction_id: str) -> None:
+        self._timers.stop(f"rest:{interaction_id}")
+
+    def rests(self, interaction_id: str) -> bool:
+        return self._timers.runs(f"rest:{interaction_id}")
 
     async def _carry_out(self, offer: Offer, made: OfferMade, ring_s: float) -> None:
         """The card first, then the phone. Nothing that goes wrong with the card stops the call."""
+        log = structlog.get_logger().bind(offer=offer.offer_id)
         try:
             async with asyncio.timeout(POP_S):
                 await self._screen_pop.push(made, offer.item)
         except Exception as error:
-            structlog.get_logger().warning("screen_pop_failed", offer=offer.offer_id, reason=repr(error))
+            log.warning("screen_pop_failed", reason=repr(error))
         if offer.offer_id not in self._book.offers:
             return  # the caller hung up meanwhile
         item = offer.item
@@ -98,47 +134,52 @@ class Offers:
                 headers={"X-Aftercall-Queue": item.queue},
             )  # fmt: skip
         except Exception as error:
-            reason = str(error) or type(error).__name__
-            structlog.get_logger().warning("offer_not_carried_out", offer=offer.offer_id, reason=reason)
-            if isinstance(error, AftercallError):
-                self._came_to_nothing(offer.offer_id, Act.RELEASE, "switch_unavailable")
-            else:
-                self._came_to_nothing(offer.offer_id, Act.BE_UNREACHABLE, "unreachable")
+            log.warning("offer_not_carried_out", reason=str(error) or type(error).__name__)
+            now = self._book.offers.get(offer.offer_id)
+            if now is None or now.ringing_at is not None or now.answered_at is not None:
+                return  # the switch took the order all the same, or the caller is gone
+            if isinstance(error, Unavailable):
+                self._unclear.append(offer)
+            self.rest(item.interaction_id, REFUSED_REST_S)
+            self._came_to_nothing(offer, Act.RELEASE, "switch_unavailable")
 
-    def _came_to_nothing(self, offer_id: str, act: Act, reason: str, *, back: bool = True) -> None:
+    def _came_to_nothing(self, offer: Offer, act: Act, reason: str, *, back: bool = True) -> None:
         """An offer is over without a talk: the caller waits again (or is gone), the agent is what the act makes them."""
-        offer = self._book.offers.pop(offer_id, None)
-        if offer is None:
+        if self._book.offers.pop(offer.offer_id, None) is None:
             return
-        self._timers.stop(f"fuse:{offer_id}")
+        self._timers.stop(f"fuse:{offer.offer_id}")
         self._tell(offer, reason)
         max_misses = self._book.policy(offer.item.queue).max_misses
         self._book.happen(
-            offer.extension, act, reason=reason, offer_id=offer_id, actor="rule:offer", max_misses=max_misses
+            offer.extension, act, reason=reason, offer_id=offer.offer_id, actor="rule:offer", max_misses=max_misses
         )
         if back:
             self._book.put_back(offer.item)
         self._freed()
 
     def _tell(self, offer: Offer, reason: str) -> None:
-        ids = {"interaction_id": offer.item.interaction_id, "offer_id": offer.offer_id, "extension": offer.extension}
         now = self._book.clock.now()
-        if reason == "rona":
+        if reason == RONA:
             rang_s = self._book.clock.monotonic() - (offer.ringing_at or offer.made_at)
-            self._book.stream.emit(OfferTimedOut(at=now, rang_s=round(rang_s, 3), **ids))
+            self._book.stream.emit(OfferTimedOut(at=now, rang_s=round(rang_s, 3), **_names(offer)))
         elif reason == "declined":
-            self._book.stream.emit(OfferDeclined(at=now, cause=21, **ids))
+            self._book.stream.emit(OfferDeclined(at=now, cause=REJECTED, **_names(offer)))
         else:
-            self._book.stream.emit(OfferCancelled(at=now, reason=reason, **ids))
+            self._book.stream.emit(OfferCancelled(at=now, reason=reason, **_names(offer)))
 
-    def _fuse(self, offer_id: str) -> None:
+    def _light_fuse(self, offer_id: str, seconds: float) -> None:
+        self._timers.start(f"fuse:{offer_id}", seconds, lambda: self._blow(offer_id))
+
+    def _blow(self, offer_id: str) -> None:
         """Facts about this offer were lost: let go of it, and of its leg if there is one."""
         offer = self._book.offers.get(offer_id)
         if offer is None or offer.answered_at is not None:
             return
+        if not self._linked():  # no facts can come: the next link's list tells what became of it
+            self._light_fuse(offer_id, FUSE_S)
+            return
         structlog.get_logger().error("offer_fuse_blown", offer=offer_id, interaction_id=offer.item.interaction_id)
-        self._cancel_leg(offer)
-        self._came_to_nothing(offer_id, Act.RELEASE, "no_facts")
+        self.withdraw(offer, "no_facts", back=True)
 
     def _cancel_leg(self, offer: Offer) -> None:
         async def cancel() -> None:
@@ -148,3 +189,7 @@ class Offers:
                 structlog.get_logger().info("leg_not_cancelled", leg=offer.leg_id, reason=str(error))
 
         self._spawn(cancel())
+
+
+def _names(offer: Offer) -> dict[str, str]:
+    return {"interaction_id": offer.item.interaction_id, "offer_id": offer.offer_id, "extension": offer.extension}

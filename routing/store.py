@@ -1,18 +1,23 @@
-"""Tables of routing: skills an admin gave, what agents last said, and offers and segments as projections of events."""
+"""Tables of routing: skills an admin gave, what agents last said, and offers and segments as projections of events.
+
+`unfinished` reads from them, and from the timelines they point into, what a process that was killed left under way.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, Float, Index, Integer, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.metadata import metadata
+from core.db.outbox import event_table
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, routing
-from routing.model import AgentRecord
+from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
     "agent_skill",
@@ -62,6 +67,7 @@ segment_table = Table(
     Index("ix_segment_interaction_id", "interaction_id"),
 )
 SAID = frozenset({"READY", "NOT_READY", "OFFLINE"})
+LONGEST_TALK = timedelta(hours=12)
 
 
 class RoutingProjector:
@@ -84,7 +90,7 @@ def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:
         case routing.OfferRinging():
             return [_offer(event, ringing_at=event.at)]
         case routing.OfferAccepted():
-            return [_offer(event, ended_at=event.at, outcome="accepted", waited_s=event.waited_s)]
+            return [_offer(event, ended_at=event.at, outcome="accepted", reason=None, waited_s=event.waited_s)]
         case routing.OfferDeclined():
             return [_offer(event, ended_at=event.at, outcome="declined")]
         case routing.OfferTimedOut():
@@ -105,8 +111,9 @@ def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:
         case routing.AgentStateChanged() if event.state in SAID and event.actor.startswith(
             ("user:", "phone:", "rule:offer")
         ):
-            row = {"extension": event.extension, "state": event.state, "reason": event.reason[:64], "at": event.at}
-            return [(said_table, "extension", row)]
+            return [_said(event)]
+        case routing.AgentStateAsked() if event.state in SAID:
+            return [_said(event)]
     return []
 
 
@@ -115,9 +122,42 @@ def _offer(event: Any, **values: Any) -> tuple[Table, str, dict[str, Any]]:
     return offer_table, "id", {**ids, **values}
 
 
+def _said(event: Any) -> tuple[Table, str, dict[str, Any]]:
+    row = {"extension": event.extension, "state": event.state, "reason": event.reason[:64], "at": event.at}
+    return said_table, "extension", row
+
+
 async def said_by_agents(conn: AsyncConnection) -> dict[str, tuple[str, str]]:
     """What each agent last said (or was put into by a rule): extension → (state, reason)."""
     return {row.extension: (row.state, row.reason) for row in await conn.execute(select(said_table))}
+
+
+async def unfinished(conn: AsyncConnection, now: datetime) -> Unfinished:
+    """Offers and talks that began, and after-call work that was begun, without an end; nothing older than half a day."""
+    o, s, e = offer_table.c, segment_table.c, event_table.c
+    since = now - LONGEST_TALK
+    offers = select(o.id, o.interaction_id, o.extension, o.queue, o.made_at, o.ringing_at, o.ended_at, o.outcome).where(
+        o.made_at >= since, (o.outcome.is_(None)) | (o.outcome == "accepted"),
+        ~select(s.offer_id).where(s.offer_id == o.id, s.ended_at.is_not(None)).exists(),
+    )  # fmt: skip
+    found = [
+        OpenOffer(row.interaction_id, row.id, row.extension, row.queue or "", row.made_at, row.ringing_at, row.ended_at)
+        for row in await conn.execute(offers.order_by(o.made_at))
+    ]
+    without_end = (s.ended_at >= since, s.wrap_up_s.is_(None))
+    works = select(s.offer_id, s.interaction_id, s.extension).where(*without_end)
+    segments = {row.offer_id: row for row in await conn.execute(works)}
+    told = select(e.at, e.body).where(
+        e.kind == routing.WrapUpStarted.kind, e.interaction_id.in_(select(s.interaction_id).where(*without_end))
+    )
+    begun: dict[str, OpenWrapUp] = {}
+    for row in await conn.execute(told.order_by(e.at)):
+        offer_id = row.body["offer_id"]
+        if offer_id in segments:
+            began_at = begun[offer_id].began_at if offer_id in begun else row.at
+            ix, extension = segments[offer_id].interaction_id, segments[offer_id].extension
+            begun[offer_id] = OpenWrapUp(ix, offer_id, extension, began_at, row.at, row.body["seconds"])
+    return Unfinished(tuple(found), tuple(begun.values()))
 
 
 async def skills_of_agents(conn: AsyncConnection) -> dict[str, dict[str, int]]:

@@ -26,6 +26,9 @@ class Timers:
         if timer is not None:
             timer.cancel()
 
-    def stop_all(self) -> None:
-        for name in list(self._running):
+    def runs(self, name: str) -> bool:
+        return name in self._running
+
+    def stop_all(self, prefix: str = "") -> None:
+        for name in [name for name in self._running if name.startswith(prefix)]:
             self.stop(name)

@@ -1,0 +1,332 @@
+"""A switch of cardboard for the owner of routing: callers, phones and legs, and the facts that `pbx` would tell of them.
+
+The truth stands in `callers`, `legs` and `phones`; a fact is told once, when it becomes known. Facts can be lost (`deaf`)
+and are then told by the list that is taken every ten seconds and after every new link, as the real switchboard does.
+Satisfies `routing.ports.Telephony`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.clock import Clock
+from core.errors import Unavailable
+from core.events import DomainEvent, pbx
+from core.events.stream import EventStream
+
+SOON_S = 0.002
+LIST_S = 10.0
+QUALIFY_S = 17.0
+NORMAL, BUSY, NO_ANSWER, NOT_THERE, REJECTED, CANCELLED = 16, 17, 19, 20, 21, 26
+
+
+class LinkDown(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("switch")
+
+
+class Refused(Exception):
+    """Asterisk said no to an action."""
+
+
+class Unclear(LinkDown):
+    """The link broke before the answer came; the phone rings all the same."""
+
+
+@dataclass
+class Caller:
+    """`stage`: wait, talk, gone. One moment for each visit to the wait context; the first is `enqueued_at`."""
+
+    ix: str
+    queue: str
+    visits: list[datetime]
+    skills: dict[str, int] = field(default_factory=dict)
+    priority: int = 0
+    stage: str = "wait"
+    ended_at: datetime | None = None
+
+    @property
+    def channel(self) -> str:
+        return f"PJSIP/trunk-{self.ix}"
+
+
+@dataclass
+class Leg:
+    leg_id: str
+    offer_id: str
+    ix: str
+    extension: str
+    epoch: int
+    made_at: datetime
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    connected_at: datetime | None = None
+    ended_at: datetime | None = None
+    cause: int = 0
+
+    @property
+    def live(self) -> bool:
+        return self.ended_at is None
+
+
+@dataclass
+class Phone:
+    """`dead`: gone without a word; Asterisk finds out by and by."""
+
+    extension: str
+    reachable: bool = True
+    in_use: bool = False
+    dead: bool = False
+
+
+class Switch:
+    def __init__(self, stream: EventStream, clock: Clock, extensions: Iterable[str], *, lists: bool = True) -> None:
+        self._stream, self._clock = stream, clock
+        self._loop = asyncio.get_running_loop()
+        self.callers: dict[str, Caller] = {}
+        self.legs: dict[str, Leg] = {}
+        self.phones = {extension: Phone(extension) for extension in extensions}
+        self.holds: list[tuple[str, str, bool, datetime]] = []
+        self.link = False
+        self.deaf = False
+        self.epoch = 1
+        self.fails: list[Exception] = []  # what the next orders to ring come to
+        self.orders: list[str] = []
+        self.cancelled: list[str] = []
+        self._told: set[str] = set()
+        self._devices: dict[str, tuple[bool, bool]] = {}
+        self._alarm: asyncio.TimerHandle | None = self._loop.call_later(LIST_S, self._list) if lists else None
+
+    def close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    # --- routing.ports.Telephony
+
+    async def offer(
+        self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
+        caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+    ) -> str:  # fmt: skip
+        await asyncio.sleep(SOON_S)
+        if not self.link:
+            raise LinkDown
+        fault = self.fails.pop(0) if self.fails else None
+        if isinstance(fault, Unclear):
+            self.disconnect()
+        elif fault is not None:
+            raise fault
+        assert caller_channel == self.callers[interaction_id].channel
+        leg = Leg(f"{interaction_id}-{offer_id}", offer_id, interaction_id, extension, epoch, self._clock.now())
+        phone = self.phones[extension]
+        busy = phone.in_use or self.leg_of(extension) is not None
+        self.legs[leg.leg_id] = leg
+        self.orders.append(leg.leg_id)
+        if not phone.reachable:
+            self._end(leg, NOT_THERE)
+        elif busy:
+            self._end(leg, BUSY)
+        else:
+            if not phone.dead:
+                leg.ringing_at = self._clock.now()
+            self._loop.call_later(ring_s, self._rang_out, leg)
+        if fault is not None:
+            raise fault
+        self._loop.call_soon(self.tell)
+        return leg.leg_id
+
+    async def cancel_offer(self, leg_id: str) -> None:
+        if not self.link:
+            raise LinkDown
+        await asyncio.sleep(SOON_S)
+        self.cancelled.append(leg_id)
+        leg = self.legs.get(leg_id)
+        if leg is not None and leg.live:
+            self._end(leg, CANCELLED)
+            self.tell()
+
+    # --- what happens outside
+
+    def arrive(
+        self, ix: str, queue: str = "service", *, skills: Mapping[str, int] | None = None, priority: int = 0
+    ) -> None:
+        self.callers[ix] = Caller(ix, queue, [self._clock.now()], dict(skills or {}), priority)
+        self.tell()
+
+    def leg_of(self, extension: str) -> Leg | None:
+        """The leg that rings or talks at this phone."""
+        return next((leg for leg in self.legs.values() if leg.extension == extension and leg.live), None)
+
+    def answer(self, extension: str) -> None:
+        """The phone that rings is answered; the dialplan joins the two, or ends a stale offer."""
+        leg = self.leg_of(extension)
+        if leg is None or leg.ringing_at is None or leg.answered_at is not None or self.phones[extension].dead:
+            return
+        leg.answered_at = self._clock.now()
+        caller = self.callers[leg.ix]
+        if caller.stage == "wait" and leg.epoch == self.epoch:
+            caller.stage, leg.connected_at = "talk", self._clock.now()
+        else:
+            self._end(leg, REJECTED)
+        self.tell()
+
+    def decline(self, extension: str) -> None:
+        leg = self.leg_of(extension)
+        if leg is not None and leg.ringing_at is not None and leg.answered_at is None:
+            self._end(leg, REJECTED)
+            self.tell()
+
+    def agent_hangs_up(self, extension: str) -> None:
+        leg = self.leg_of(extension)
+        if leg is not None and leg.answered_at is not None:
+            self._end(leg, NORMAL)
+            self.tell()
+
+    def caller_hangs_up(self, ix: str) -> None:
+        caller = self.callers[ix]
+        if caller.stage != "gone":
+            caller.stage, caller.ended_at = "gone", self._clock.now()
+            for leg in self.legs.values():
+                if leg.ix == ix and leg.live and leg.connected_at is not None:
+                    self._end(leg, NORMAL)
+            self.tell()
+
+    def sent_back(self, extension: str) -> None:
+        """The agent sends the caller back into the queue: the caller waits again before the agent's leg is gone."""
+        leg = self.leg_of(extension)
+        if leg is not None and leg.connected_at is not None:
+            caller = self.callers[leg.ix]
+            caller.stage = "wait"
+            caller.visits.append(self._clock.now())
+            self.tell()
+            self._end(leg, NORMAL)
+            self.tell()
+
+    def hold(self, extension: str, on: bool) -> None:
+        leg = self.leg_of(extension)
+        if leg is not None and leg.connected_at is not None:
+            self.holds.append((leg.ix, extension, on, self._clock.now()))
+            self.tell()
+
+    def own_call(self, extension: str, on: bool) -> None:
+        self.phones[extension].in_use = on
+        self.tell()
+
+    def unplug(self, extension: str) -> None:
+        """The phone is gone without a word; its registration is found dead after a while."""
+        phone = self.phones[extension]
+        if not phone.dead:
+            phone.dead = True
+            self._loop.call_later(QUALIFY_S, self._found_dead, phone)
+
+    def plug_in(self, extension: str) -> None:
+        self.phones[extension].dead, self.phones[extension].reachable = False, True
+        self.tell()
+
+    def feature(self, extension: str, code: str, argument: str = "") -> None:
+        self._stream.emit(
+            pbx.FeatureCodeDialled(at=self._clock.now(), extension=extension, code=code, argument=argument)
+        )
+
+    # --- the link
+
+    def connect(self) -> None:
+        self.link = True
+        self.tell(listed=True)
+        self._stream.emit(pbx.SwitchLinkChanged(at=self._clock.now(), node="n1", up=True))
+
+    def disconnect(self) -> None:
+        self.link = False
+        self._stream.emit(pbx.SwitchLinkChanged(at=self._clock.now(), node="n1", up=False, reason="gone"))
+
+    def forget_what_was_told(self) -> None:
+        """A new process of ours: what lives will be told anew by its first list, what ended was not seen; phones that ring
+        for a process that is gone are stopped."""
+        self.link = False
+        for leg in self.legs.values():
+            if leg.live and leg.answered_at is None:
+                self._end(leg, CANCELLED)
+        gone = {leg.leg_id for leg in self.legs.values() if not leg.live}
+        keys = {key for key, _ in self._news()}
+        self._told = {
+            key for key in keys if key.partition("|")[2] in gone or (key.startswith("ended|") and key in self._told)
+        }
+        talking = {caller.ix for caller in self.callers.values() if caller.stage == "talk"}
+        self._told |= {key for key in keys if key.startswith("visit|") and key.rpartition("|")[2] in talking}
+        self._told |= {key for key in keys if key.startswith("hold|")}
+        self._devices.clear()
+
+    # --- telling
+
+    def tell(self, *, listed: bool = False) -> None:
+        if not self.link or (self.deaf and not listed):
+            return
+        for phone in self.phones.values():
+            now = (phone.reachable, phone.in_use)
+            if self._devices.get(phone.extension) != now:
+                self._devices[phone.extension] = now
+                self._stream.emit(pbx.AgentDeviceChanged(
+                    at=self._clock.now(), extension=phone.extension, reachable=now[0], in_use=now[1]
+                ))  # fmt: skip
+        for key, fact in self._news():
+            if key not in self._told:
+                self._told.add(key)
+                self._stream.emit(fact)
+
+    def _news(self) -> Iterator[tuple[str, DomainEvent]]:
+        """All facts of the truth, each under its key; of a call in the order of a usual one."""
+        for caller in list(self.callers.values()):
+            for number, at in enumerate(caller.visits, 1):
+                if caller.stage != "gone":
+                    yield f"visit|{number}|{caller.ix}", pbx.CallWaiting(
+                        interaction_id=caller.ix, at=at, channel=caller.channel, queue=caller.queue,
+                        enqueued_at=caller.visits[0], priority=caller.priority, skills=dict(caller.skills),
+                    )  # fmt: skip
+            for leg in list(self.legs.values()):
+                if leg.ix == caller.ix:
+                    yield from _leg_news(leg)
+            for ix, extension, on, at in self.holds:
+                if ix == caller.ix:
+                    kind = pbx.CallHeld if on else pbx.CallResumed
+                    yield f"hold|{at.isoformat()}|{ix}", kind(interaction_id=ix, at=at, extension=extension)
+            if caller.ended_at is not None:
+                yield (
+                    f"ended|{caller.ix}",
+                    pbx.CallEnded(interaction_id=caller.ix, at=caller.ended_at, reason="caller_hangup"),
+                )
+
+    def _list(self) -> None:
+        self._alarm = self._loop.call_later(LIST_S, self._list)
+        self.tell(listed=True)
+
+    def _rang_out(self, leg: Leg) -> None:
+        if leg.live and leg.answered_at is None:
+            self._end(leg, NO_ANSWER)
+            self.tell()
+
+    def _found_dead(self, phone: Phone) -> None:
+        if phone.dead:
+            phone.reachable = False
+            self.tell()
+
+    def _end(self, leg: Leg, cause: int) -> None:
+        leg.ended_at, leg.cause = self._clock.now(), cause
+        caller = self.callers[leg.ix]
+        others = [it for it in self.legs.values() if it.ix == leg.ix and it.live and it.connected_at is not None]
+        if leg.connected_at is not None and caller.stage == "talk" and not others:
+            caller.stage, caller.ended_at = "gone", leg.ended_at
+
+
+def _leg_news(leg: Leg) -> Iterator[tuple[str, DomainEvent]]:
+    ids = {"interaction_id": leg.ix, "leg_id": leg.leg_id, "offer_id": leg.offer_id, "extension": leg.extension}
+    if leg.ringing_at is not None:
+        yield f"ringing|{leg.leg_id}", pbx.LegRinging(at=leg.ringing_at, **ids)
+    if leg.answered_at is not None:
+        yield f"answered|{leg.leg_id}", pbx.LegAnswered(at=leg.answered_at, **ids)
+    if leg.connected_at is not None:
+        yield f"connected|{leg.leg_id}", pbx.CallConnected(at=leg.connected_at, **ids)
+    if leg.ended_at is not None:
+        answered = leg.answered_at is not None
+        yield f"legended|{leg.leg_id}", pbx.LegEnded(at=leg.ended_at, cause=leg.cause, answered=answered, **ids)
