@@ -67,14 +67,14 @@ class Acd:
 
     async def run(self) -> None:
         facts = self._facts()
-        try:
-            async with asyncio.TaskGroup() as self._group:
+        async with asyncio.TaskGroup() as self._group:
+            try:
                 async for fact in self._inbox:
                     facts[type(fact)](fact)
                     self._match()
-        finally:
-            self._timers.stop_all()
-            self._group = None
+            finally:
+                self._timers.stop_all()
+                self._group = None
 
     def _facts(self) -> dict[type[DomainEvent], Callable[[Any], None]]:
         return {
@@ -130,10 +130,11 @@ class Acd:
         for extension in self.book.agents:
             state, reason = said.get(extension, ("OFFLINE", ""))
             self.book.happen(extension, _SAY.get(state, Act.GO_OFFLINE), reason=reason, actor="system:restart")
-        for work in unfinished.wrap_ups if unfinished is not None else ():
+        left = unfinished or Unfinished()
+        for work in reversed(left.wrap_ups):  # the newest counts: an agent has one
             if work.extension in self.book.agents:
                 self._wrap_ups.resume(work)
-        for offer in unfinished.offers if unfinished is not None else ():
+        for offer in left.offers:
             if offer.answered_at is None:
                 self._offers.lost(offer)
             elif offer.extension in self.book.agents:
@@ -144,7 +145,7 @@ class Acd:
     def _match(self) -> None:
         if not self.link_up or not self.book.waiting or self._group is None:
             return
-        items = [item for ix, item in self.book.waiting.items() if not self._offers.rests(ix)]
+        items = (item for ix, item in self.book.waiting.items() if not self._offers.rests(ix))
         for pair in match(items, self.book.agents.values(), self.book.queues):
             self._offers.make(pair.interaction_id, pair.extension)
 

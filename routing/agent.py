@@ -147,6 +147,8 @@ def apply(agent: Agent, happening: Happening) -> tuple[Agent, list[DomainEvent] 
         return agent, Ignored(f"{act} is of another offer")
     if act is Act.LOSE_PHONE and not _just_missed(agent, happening.at):
         return agent, Ignored("nobody was blamed for it")
+    if act is Act.RESUME_WRAP_UP and (happening.until is None or happening.until <= happening.at):
+        return agent, Ignored("its time is over")
     if target == _LATER:
         return _ask(agent, happening, _SAID[act])
     assert isinstance(target, State)

@@ -11,8 +11,10 @@ from core.errors import Refused
 from core.http.routes import Page, Request, Role, Route, Strict
 from routing.acd import Acd
 from routing.agent import Agent
-from routing.matcher import explain
+from routing.matcher import hindrance, lacks, wanted_skills
 from routing.model import WorkItem
+
+WHYS = 5
 
 
 class AgentView(Strict):
@@ -106,13 +108,23 @@ class RoutingHttp:
         )  # fmt: skip
 
     def _waiting(self, item: WorkItem) -> WaitingView:
-        book = self._acd.book
-        policy = book.policy(item.queue)
-        whys = [explain(item, agent, policy) for agent in book.agents.values() if not agent.available]
         return WaitingView(
             interaction_id=item.interaction_id, enqueued_at=item.enqueued_at, language=item.language,
-            priority=item.priority, attempts=item.attempts, why="; ".join(whys[:5]) or "the next free agent takes it",
+            priority=item.priority, attempts=item.attempts, why=self._why(item),
         )  # fmt: skip
+
+    def _why(self, item: WorkItem) -> str:
+        """Why nobody has taken it yet; who has the skills is named first."""
+        book = self._acd.book
+        if not self._acd.link_up:
+            return "the telephone switch does not answer"
+        policy = book.queues.get(item.queue)
+        wanted = wanted_skills(item, policy)
+        agents = sorted(book.agents.values(), key=lambda agent: (bool(lacks(agent, wanted)), agent.extension))
+        whys = [hindrance(item, agent, policy) for agent in agents[:WHYS]]
+        if not whys:
+            return "there are no agents"
+        return "it is tried again in a moment" if "" in whys else "; ".join(whys)
 
 
 def _own_or_supervised(request: Request) -> str:

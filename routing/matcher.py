@@ -1,7 +1,7 @@
 """Who takes what: the longest-waiting caller goes to the longest-idle agent who has the skills.
 
-Pure and deterministic: the same items, agents and rules give the same assignments. Items are tried in their order;
-agents are looked up by the skill that fewest of them have, so that an event does not cost items × agents.
+Pure and deterministic: the same items, agents and rules give the same assignments. Items are tried in their order; a
+wish for skills that nobody free has is tried once, so that a long queue behind it costs nothing.
 Invariants: nobody gets two; an item never waits while an agent who may take it is free; among equals the oldest first.
 """
 
@@ -63,8 +63,8 @@ def _idle_order(agent: Agent) -> tuple[datetime, str]:
     return (agent.idle_since or _EPOCH, agent.extension)
 
 
-def explain(item: WorkItem, agent: Agent, policy: QueuePolicy | None) -> str:
-    """In words, why this agent may or may not take this item now."""
+def hindrance(item: WorkItem, agent: Agent, policy: QueuePolicy | None) -> str:
+    """In words, why this agent may not take this item now; "" when they may."""
     missing = lacks(agent, wanted_skills(item, policy))
     if missing:
         return f"{agent.name} lacks the skill {missing}"
@@ -74,4 +74,4 @@ def explain(item: WorkItem, agent: Agent, policy: QueuePolicy | None) -> str:
         return f"{agent.name} is on a call of their own"
     if not agent.available:
         return f"{agent.name} is {agent.state}" + (f" ({agent.reason})" if agent.reason else "")
-    return f"{agent.name} may take it; who waits longest is served first, who is idle longest serves"
+    return ""

@@ -164,10 +164,11 @@ async def unfinished(conn: AsyncConnection, now: datetime) -> Unfinished:
         OpenOffer(row.interaction_id, row.id, row.extension, row.queue or "", row.made_at, row.ringing_at, row.ended_at)
         for row in await conn.execute(offers.order_by(o.made_at))
     ]
-    works = select(s.offer_id, s.interaction_id, s.extension).where(s.ended_at >= since, s.wrap_up_s.is_(None))
+    without_end = (s.ended_at >= since, s.wrap_up_s.is_(None))
+    works = select(s.offer_id, s.interaction_id, s.extension).where(*without_end)
     segments = {row.offer_id: row for row in await conn.execute(works)}
     told = select(e.at, e.body).where(
-        e.kind == routing.WrapUpStarted.kind, e.interaction_id.in_({row.interaction_id for row in segments.values()})
+        e.kind == routing.WrapUpStarted.kind, e.interaction_id.in_(select(s.interaction_id).where(*without_end))
     )
     begun: dict[str, OpenWrapUp] = {}
     for row in await conn.execute(told.order_by(e.at)):

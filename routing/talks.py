@@ -94,7 +94,7 @@ class Talks:
             talk.offer_id, item, talk.extension, self._moment(talk.made_at), ringing_at, answered_at, answered_at,
             unconfirmed=True,
         )  # fmt: skip
-        self._book.happen(talk.extension, Act.ENGAGE, offer_id=talk.offer_id, actor="system:restart")
+        self._engage(talk.extension, talk.offer_id, "system:restart")
 
     def link_is_up(self) -> None:
         """Talks of a process before us that the switch did not list have ended meanwhile."""
@@ -111,11 +111,14 @@ class Talks:
             queue=offer.item.queue, waited_s=self._book.waited_s(offer.item),
             ring_s=round(now - (offer.ringing_at or offer.made_at), 3),
         ))  # fmt: skip
-        before = self._book.agents[offer.extension]
-        self._book.happen(offer.extension, Act.ENGAGE, offer_id=offer.offer_id, actor="rule:connect")
+        self._engage(offer.extension, offer.offer_id, "rule:connect")
+        return offer
+
+    def _engage(self, extension: str, offer_id: str, actor: str) -> None:
+        before = self._book.agents[extension]
+        self._book.happen(extension, Act.ENGAGE, offer_id=offer_id, actor=actor)
         if before.state is State.WRAP_UP:
             self._wrap_ups.ended(before)
-        return offer
 
     def _adopt(self, fact: pbx.CallConnected) -> Offer | None:
         """Asterisk says they talk and we know of no such offer (facts were lost): it is so."""
@@ -148,7 +151,7 @@ class Talks:
         """The agent goes on with another talk on the same phone, if there is one; else wraps up, or is free."""
         others = [other for other in self._book.offers_to(offer.extension) if other.answered_at is not None]
         if others:
-            self._book.happen(offer.extension, Act.ENGAGE, offer_id=others[0].offer_id, actor="rule:connect")
+            self._engage(offer.extension, others[0].offer_id, "rule:connect")
             return
         seconds = self._book.policy(offer.item.queue).wrap_up_s if offer.connected_at is not None else 0.0
         until = at + timedelta(seconds=seconds) if seconds else None

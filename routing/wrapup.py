@@ -63,7 +63,7 @@ class WrapUps:
         left_s = (work.until - now).total_seconds()
         spent_s = max(0.0, (now - work.began_at).total_seconds())
         self._works[work.offer_id] = _Work(work.interaction_id, self._book.clock.monotonic() - spent_s)
-        if left_s > 0 and self._book.happen(
+        if self._book.happen(
             work.extension, Act.RESUME_WRAP_UP, offer_id=work.offer_id, until=work.until, actor="system:restart"
         ):
             # A wall clock that was moved back meanwhile prolongs nothing.

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec
 
 P = ParamSpec("P")
+LOOK_S = 0.01
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
@@ -85,11 +86,11 @@ async def until(holds: Callable[[], object], *, within_s: float = 60.0) -> None:
     """Virtual seconds go by until it holds; fails when it does not within `within_s`."""
     async with asyncio.timeout(within_s):
         while not holds():
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(LOOK_S)
 
 
 async def never(holds: Callable[[], object], *, for_s: float) -> None:
-    """Fails when it holds at any moment of the next `for_s` seconds (looked at every 10 ms)."""
-    for _ in range(int(for_s * 100)):
+    """Fails when it holds at any moment of the next `for_s` seconds (looked at every 10 ms of them)."""
+    for _ in range(int(for_s / LOOK_S)):
         assert not holds()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(LOOK_S)

@@ -98,6 +98,7 @@ class House:
         if self._run is not None:
             self._run.cancel()
             await asyncio.gather(self._run, return_exceptions=True)
+            self._run = None
         self.acd._inbox.close()
 
     async def end(self) -> None:
