@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from playwright.async_api import expect
 
 from app.world.outside import OutsideWorld
 from tests.real.console.browser import Window
-from tests.real.console.conftest import Opens
+from tests.real.console.conftest import PICTURES_WANTED, Opens
 from tests.real.console.one_call import NOTE, OneCall
 from tests.real.console.words import data_of, keys_in, not_chinese, not_english
 
@@ -155,7 +154,7 @@ async def test_the_pictures_in_the_readme_show_this_call(told: OneCall, opens: O
     await expect(window.page.locator(".word.now")).to_have_count(1)
     picture = await window.page.screenshot()
     assert min(len(picture), len(told.desk_picture)) > 40_000
-    if os.environ.get("AFTERCALL_SCREENSHOT") == "1":
+    if PICTURES_WANTED:
         (CONSOLE / "screenshot.png").write_bytes(picture)
         (CONSOLE / "screenshot-desk.png").write_bytes(told.desk_picture)
 
