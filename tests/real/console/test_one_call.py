@@ -71,9 +71,10 @@ async def test_the_call_page_tells_the_story_in_order_and_with_what_was_agreed(t
     page = window.page
     kinds = [await item.get_attribute("data-kind") for item in await page.locator("[data-testid=timeline] li").all()]
     story = ["CallArrived", "FlowStarted", "OrderLookedUp", "CallerIdentified", "ItemQueued", "OfferMade", "CardPushed",
-             "OfferRinging", "CallConnected", "CallEnded", "WrapUpStarted", "WrapUpEnded"]  # fmt: skip
+             "OfferRinging", "CallConnected", "WrapUpEnded"]  # fmt: skip
     assert [kind for kind in kinds if kind in story] == story
-    assert "OfferAccepted" in kinds
+    # What the two ends tell of one moment may come in either order.
+    assert {"OfferAccepted", "CallEnded", "WrapUpStarted", "RecordingStored", "TranscriptReady"} <= set(kinds)
     await expect(page.get_by_test_id("timeline")).to_contain_text(NOTE)
     await window.until("document.querySelector('audio').currentTime >= 10")
     await page.locator("[data-kind=CallConnected] button.time").click()
