@@ -30,7 +30,7 @@ MESSAGES_PER_S = 20
 RECHECK_S = 60.0
 HEARTBEAT_S = 15.0
 WRITER_LIMIT = 16 * 1024  # bytes between two looks whether the other side still reads
-KERNEL_LIMIT = 64 * 1024  # bytes the kernel holds for us; left alone it takes megabytes before anybody sees a slow reader
+KERNEL_LIMIT = 64 * 1024  # bytes the kernel holds for us; left alone it takes megabytes, and nobody sees a slow reader
 log = structlog.get_logger("live")
 
 

@@ -127,5 +127,3 @@ async def new_context(browser: Browser, **options: Any) -> BrowserContext:
     context.set_default_timeout(20_000)
     await context.add_init_script(WATCH)
     return context
-
-

@@ -27,7 +27,9 @@ async def a_short_call(told: OneCall, *, wrap_up: bool) -> AsyncIterator[tuple[C
     """A customer and the agent's ringing phone: by the menu into the queue with wrap-up, or into the one without."""
     facts = told.world.facts
     caller = await told.world.caller()
-    call = await caller.call(facts["dids"]["menu" if wrap_up else "queue"], from_user=facts["sample"]["orders"][0]["ani"])
+    call = await caller.call(
+        facts["dids"]["menu" if wrap_up else "queue"], from_user=facts["sample"]["orders"][0]["ani"]
+    )
     assert await call.until("talking", timeout_s=10) == "talking"
     if wrap_up:
         await listen.hear(call, listen.read_wav(f"{PromptLibrary().find('menu-main', 'en')}.wav"), timeout_s=20)
@@ -157,7 +159,9 @@ async def test_a_part_that_does_not_work_is_said_on_every_page_in_both_languages
         await expect(banner).to_have_count(0)
     with frozen(world.facts["pids"]["redis"]):
         begun = time.monotonic()
-        await expect(banners[0]).to_have_text(re.compile(r"^Redis does not answer\. Calls and their distribution go on\."))
+        await expect(banners[0]).to_have_text(
+            re.compile(r"^Redis does not answer\. Calls and their distribution go on\.")
+        )
         print(f"\nsaid after {time.monotonic() - begun:.1f} s")
         await expect(banners[1]).to_contain_text("通话和分配照常")
         await expect(banners[2]).to_be_visible()

@@ -124,7 +124,9 @@ async def test_the_language_switch_changes_every_word_of_ours(told: OneCall, ope
     if "{id}" in path:
         await page.get_by_test_id("transcript").wait_for()
         await page.get_by_role("button", name="All events").click()
-    data = data_of([told.facts, await told.world.get("agents"), await told.world.get("queues"), await told.world.get("calls")])
+    data = data_of(
+        [told.facts, await told.world.get("agents"), await told.world.get("queues"), await told.world.get("calls")]
+    )
     english = await window.texts()
     assert len(english) > 8
     assert (keys_in(english), not_english(english, data)) == ([], [])

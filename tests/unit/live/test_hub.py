@@ -83,9 +83,7 @@ class Sitting:
             task.cancel()
         await self._group.__aexit__(*error)
 
-    async def open(
-        self, caller: Caller, client: Client | None = None, *, tells: bool = False, **values: Any
-    ) -> Client:
+    async def open(self, caller: Caller, client: Client | None = None, *, tells: bool = False, **values: Any) -> Client:
         client = client or Client()
         seat = Seat(caller, client, slow_s=0.02, tells=tells)
         self.hub.open(seat, **values)
@@ -192,7 +190,8 @@ async def test_push_returns_when_a_page_that_tells_has_shown_the_card() -> None:
         hub.shown("101", "o1")
         assert await pushed == 2
         hub.shown("101", "o1")  # said twice, said late: nobody waits any more
-        assert await hub.push_card("101", {**CARD, "order": {"order_no": "A2"}}) == 2  # the same offer is not waited for again
+        more = {**CARD, "order": {"order_no": "A2"}}
+        assert await hub.push_card("101", more) == 2  # the same offer is not waited for again
 
 
 async def test_a_page_that_never_shows_the_card_is_waited_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
