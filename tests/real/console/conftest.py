@@ -40,6 +40,7 @@ async def told(world: OutsideWorld, browser: Browser) -> AsyncIterator[OneCall]:
     async with OneCall(world, browser) as call:
         await call.tell()
         yield call
+        assert (call.agent.troubles, call.boss.troubles) == ([], [])  # nor with what all tests did with them afterwards
 
 
 @pytest_asyncio.fixture(loop_scope="session")
