@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3.11 python3.11 python3; do $$p -c 'im
 BIN := .venv/bin
 HOME_DIR ?= var/aftercall
 VENV_STAMP := .venv/.stamp-$(shell cat requirements/dev.txt pyproject.toml | sha256sum | cut -c1-16)
-CONSOLE_SRC := $(shell find app/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null | sort)
+CONSOLE_SRC := $(shell find app/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.png' -not -name '*.md' 2>/dev/null | sort)
 CONSOLE_STAMP := app/console/dist/.stamp-$(shell cat $(CONSOLE_SRC) 2>/dev/null | sha256sum | cut -c1-16)
 
 help: ## this list
@@ -40,6 +40,9 @@ unit: setup lint ## the fast tier: rules, and protocol edges with scripted fakes
 test: unit ## everything: the fast tier, then real Asterisk, Redis, databases, Vosk, Chromium
 	@$(BIN)/python -m pytest tests/real -q
 
+screenshot: setup ## make the README's pictures anew, of a real call in a real browser
+	@AFTERCALL_SCREENSHOT=1 $(BIN)/python -m pytest tests/real/console/test_one_call.py -q -k pictures
+
 bench: setup ## side-by-side measurements, one JSON line per figure (B=B1,B4 to choose)
 	@$(BIN)/python -m bench $(if $(B),--only $(B))
 
@@ -61,4 +64,4 @@ lock: setup ## resolve the dependencies anew into requirements/*.txt
 clean: ## remove what was built here (the cache of downloaded programs stays)
 	@rm -rf .venv app/console/dist app/console/node_modules build dist
 
-.PHONY: help setup demo up unit test bench drill lint fmt prompts lock clean
+.PHONY: help setup demo up unit test screenshot bench drill lint fmt prompts lock clean

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Annotated, Literal
 
 import structlog
@@ -29,6 +30,7 @@ MESSAGES_PER_S = 20
 RECHECK_S = 60.0
 HEARTBEAT_S = 15.0
 WRITER_LIMIT = 16 * 1024  # bytes between two looks whether the other side still reads
+KERNEL_LIMIT = 64 * 1024  # bytes the kernel holds for us; left alone it takes megabytes, and nobody sees a slow reader
 log = structlog.get_logger("live")
 
 
@@ -109,6 +111,7 @@ def live_handler(
         if not socket.can_prepare(request).ok:
             raise AftercallError("live:not-a-websocket", "Open this address as a WebSocket.", status=426)
         await socket.prepare(request)
+        _bound_kernel(request)
         seat = Seat(caller, SocketWire(socket, request), tells=request.query.get("tells") == "shown")
         hub.open(seat, since=since, feed=feed)
         try:
@@ -131,6 +134,12 @@ def live_handler(
         return socket
 
     return handle
+
+
+def _bound_kernel(request: web.Request) -> None:
+    raw = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if raw is not None:
+        raw.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_LIMIT)
 
 
 def _resume_point(request: web.Request) -> tuple[int | None, str]:

@@ -197,15 +197,9 @@ def _open(name: str, cache: Path) -> Bundle | None:
     programs = {program: root / path for program, path in recipe.programs.items()}
     if not all(path.exists() for path in programs.values()):
         return None
-    own_folder = root / "usr/lib" / triplet
+    own = root / "usr/lib" / triplet
     # Some libraries stand in a folder of their own that is written into whoever needs them, as a path of the host.
-    folders = [
-        own_folder,
-        own_folder / "pulseaudio",
-        root / "lib" / triplet,
-        root / "usr/lib",
-        root / "usr/lib/chromium",
-    ]
+    folders = [own, own / "pulseaudio", root / "lib" / triplet, root / "usr/lib", root / "usr/lib/chromium"]
     libraries = ":".join(str(folder) for folder in folders if folder.is_dir())
     if recipe.own_loader:
         loader = next((root / "usr/lib" / triplet).glob("ld-linux-*.so.*"), None)

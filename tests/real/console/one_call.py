@@ -74,7 +74,6 @@ class OneCall:
             group.create_task(story.talk(call, offered))
             await self.boss_sees("ENGAGED")
             await self._reload(story.order["order_no"])
-            self.desk_picture = await self.agent.page.screenshot()
         await self._end(call)
 
     async def boss_sees(self, state: str) -> None:
@@ -96,6 +95,7 @@ class OneCall:
     async def _end(self, call: Call) -> None:
         page = self.agent.page
         self.call_id = await self.boss.page.get_by_test_id("call-row").first.get_attribute("data-call") or ""
+        self.desk_picture = await page.screenshot(animations="disabled")
         call.hang_up()
         await page.get_by_test_id("wrap-up").wait_for()
         await self.boss_sees("WRAP_UP")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -159,7 +160,7 @@ async def test_a_part_that_does_not_work_is_said_on_every_page_in_both_languages
     with frozen(world.facts["pids"]["redis"]):
         begun = time.monotonic()
         await expect(banners[0]).to_have_text(
-            "Redis does not answer. Calls and their distribution go on. Pages served by other processes may lag."
+            re.compile(r"^Redis does not answer\. Calls and their distribution go on\.")
         )
         print(f"\nsaid after {time.monotonic() - begun:.1f} s")
         await expect(banners[1]).to_contain_text("通话和分配照常")

@@ -190,9 +190,8 @@ async def test_push_returns_when_a_page_that_tells_has_shown_the_card() -> None:
         hub.shown("101", "o1")
         assert await pushed == 2
         hub.shown("101", "o1")  # said twice, said late: nobody waits any more
-        assert (
-            await hub.push_card("101", {**CARD, "order": {"order_no": "A2"}}) == 2
-        )  # the same offer is not waited for again
+        more = {**CARD, "order": {"order_no": "A2"}}
+        assert await hub.push_card("101", more) == 2  # the same offer is not waited for again
 
 
 async def test_a_page_that_never_shows_the_card_is_waited_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
