@@ -33,7 +33,7 @@ from recordings.store import RecordingProjector
 from routing.store import RoutingProjector
 
 CALL = Path(__file__).with_name("one_call.json")
-ROUNDS, CALLS = 10, 150
+ROUNDS, CALLS = 7, 400
 TABLES = ("event", "interaction", "offer", "segment", "recording")
 LOOK_S = 0.002
 EMIT_US, LAG_MS = 500.0, 100.0

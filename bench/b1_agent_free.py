@@ -155,9 +155,12 @@ async def _round(world: OutsideWorld, way: str, desks: list[Desk], target: int) 
                 await world.post(f"agents/{agent['extension']}/state", body, token=agent["token"])
             elif way == "app_queue":
                 await switch.cli(f"queue remove member PJSIP/{agent['extension']} from bench")
-        for phone in [caller, *(desk.phone for desk in desks)]:
-            for call in list(phone.calls.values()):
-                call.hang_up()
+        phones = [caller, *(desk.phone for desk in desks)]
+        async with asyncio.timeout(10):
+            while up := [call for phone in phones for call in phone.calls.values()]:
+                for call in up:
+                    call.hang_up()  # again and again: who was just being answered talks a moment later
+                await asyncio.sleep(0.1)
         await switch.quiet()
     return [gap for desk in desks for gap in desk.gaps_ms]
 

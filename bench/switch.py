@@ -38,13 +38,17 @@ class Switch:
         return output.decode("utf-8", "replace")
 
     async def quiet(self, *, timeout_s: float = 30.0) -> None:
-        """Returns when nobody is on the line; the dialplan's watchdog is always there and is nobody. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                rows = (await self.cli("core show channels concise")).splitlines()
-                if not any("!" in row and WATCHDOG not in row for row in rows):
-                    return
-                await asyncio.sleep(0.1)
+        """Returns when nobody is on the line; the dialplan's watchdog is always there and is nobody. Raises TimeoutError
+        that names who is."""
+        until = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            rows = (await self.cli("core show channels concise")).splitlines()
+            left = [row for row in rows if "!" in row and WATCHDOG not in row]
+            if not left:
+                return
+            if asyncio.get_running_loop().time() > until:
+                raise TimeoutError("; ".join(left))
+            await asyncio.sleep(0.1)
 
     async def add(self, **files: str) -> None:
         """Appends text to `extensions`, `queues`, `manager` …, and loads them."""

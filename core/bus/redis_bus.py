@@ -19,6 +19,7 @@ from core.bus.model import Message, Subscriber
 CONNECT_S, READ_S = 1.0, 2.0
 PREFIX = "aftercall:"
 BOUND = 5000
+GATHER_S = 0.02
 
 
 def link(url: str) -> redis.Redis:
@@ -73,16 +74,19 @@ class RedisBus:
                 await self._news.wait()
                 self._news.clear()
                 while self._out:
-                    topic, message = self._out[0]
+                    batch, self._out = self._out, deque()
+                    pipe = client.pipeline(transaction=False)
+                    for topic, message in batch:
+                        pipe.publish(PREFIX + topic, json.dumps(message, ensure_ascii=False))
                     try:
-                        await client.publish(PREFIX + topic, json.dumps(message, ensure_ascii=False))
+                        await pipe.execute()
                         self.up = True
-                        self._out.popleft()
                     except (RedisError, OSError, TimeoutError) as error:
                         # A tick is worth nothing later: what waited is let go, and counted.
                         self._mark_down(error)
-                        self.dropped += len(self._out)
+                        self.dropped += len(batch) + len(self._out)
                         self._out.clear()
+                await asyncio.sleep(GATHER_S)  # one round trip for all that happens meanwhile
         finally:
             await client.aclose()
 
