@@ -1,4 +1,4 @@
-"""The command line: `aftercall run | restart | demo | doctor | call | models | db | user | flows`.
+"""The command line: `aftercall run | restart | demo | doctor | reconcile | call | models | db | user | flows`.
 
 Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
 by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.
@@ -92,6 +92,29 @@ def drill(
     raise typer.Exit(
         run_drills(faults, times=times or None, short=short, home=place, table=table, seed=seed or new_seed())
     )
+
+
+@app.command()
+def reconcile(
+    home: HomeOption = None,
+    since: Annotated[
+        str, typer.Option(help="24h, 7d, or a moment such as 2026-11-24T03:30; without it the last day")
+    ] = "",
+    until: Annotated[str, typer.Option(help="as --since; without it 30 s ago: what just ended is being copied")] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one JSON object per difference, and one that sums up")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="tell what the switch knows better as events; rows follow")
+    ] = False,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="then move finished days of the switch's book aside, keep 14 of them")
+    ] = False,
+) -> None:
+    """Compare our calls with the switch's own book and recordings with their files; exit 1 when anything differs."""
+    from app.cli_reconcile import run as run_reconcile
+
+    raise typer.Exit(run_reconcile(home_folder(home), since, until, as_json=as_json, repair=repair, rotate=rotate))
 
 
 @app.command()

@@ -55,13 +55,14 @@ def current(home: HomeOption = None, url: UrlOption = "") -> None:
     """Say at which revision the database stands; exit 1 when this release wants another."""
     from core.db import migrate as schema
 
-    target = _existing(_url(home_folder(home), url))
+    target = existing(_url(home_folder(home), url))
     found, wanted = asynchronously(schema.current(target)), schema.newest()
     print(f"at {found or 'nothing'}; this release wants {wanted or 'nothing'}")
     raise typer.Exit(0 if found == wanted else 1)
 
 
-def _existing(url: str) -> str:
+def existing(url: str) -> str:
+    """The URL, when its database is there. Raises AftercallError for a file that is not."""
     from core.errors import AftercallError
 
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
@@ -78,7 +79,7 @@ async def _users(home: Path) -> AsyncIterator[Users]:
     from core.users.service import Users
 
     clock = SystemClock()
-    database = await Database.open(_existing(_url(home, "")), clock=clock, ids=new_id)
+    database = await Database.open(existing(_url(home, "")), clock=clock, ids=new_id)
     try:
         yield Users(database, clock, new_id)
     finally:

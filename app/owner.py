@@ -22,6 +22,9 @@ from app.alarms import Alarms
 from app.house import House
 from app.live.hub import Hub
 from app.live.model import Board
+from app.reconcile.gaps import Gaps
+from app.reconcile.nightly import Nightly, in_a_process
+from app.reconcile.run import places_of
 from app.screen_pop import LISTENS, OrderScreenPop
 from app.web import auth_http, calls_http
 from app.web.call_store import StoredCalls
@@ -64,6 +67,7 @@ class Owner:
     async def begin(self, epoch: int) -> None:
         house = self.house
         await self._make_routing(epoch)
+        await self._make_reconcile()
         self._make_switch()
         self._make_recordings()
         self.app = self._make_web()
@@ -79,7 +83,7 @@ class Owner:
         return [
             house.bus.run(), house.desk.run(), self.acd.run(), self.hub.run(self._hub_feed), self._note_calls(),
             self.ticks.run(), self._write_tickets(), self.recordings.run(), self.resync.run(), self._serve(),
-            self._take_over_link(), self.alarms.run(), *workers,
+            self._take_over_link(), self.alarms.run(), self.gaps.run(), self.nightly.run(), *workers,
         ]  # fmt: skip
 
     def retire(self) -> None:
@@ -116,6 +120,18 @@ class Owner:
             agents=routing_store.records(names, skills), epoch=epoch,
         )  # fmt: skip
         self.acd.restore(said, unfinished)
+
+    async def _make_reconcile(self) -> None:
+        house = self.house
+        self.gaps = Gaps(
+            database=house.database, projectors=house.projectors, places=places_of(self.plan), stream=self.stream,
+            flushed=lambda: house.flusher.flushed_up_to(house.journal.last_seq), metrics=house.metrics,
+        )  # fmt: skip
+        await self.gaps.begin()
+        self.nightly = Nightly(
+            database=house.database, events=self.stream, clock=self.clock, zone=house.zone, metrics=house.metrics,
+            compare=in_a_process(self.plan.home),
+        )  # fmt: skip
 
     def _make_switch(self) -> None:
         dids, house = self.plan.dids, self.house

@@ -59,7 +59,7 @@ def _arrived(event: DomainEvent) -> Values:
 
 
 def _ended(event: DomainEvent) -> Values:
-    assert isinstance(event, pbx.CallEnded)
+    assert isinstance(event, pbx.CallEnded | pbx.CallEndCorrected)
     return {"ended_at": event.at, "end_reason": event.reason, "end_cause": event.cause, "talk_s": event.talk_s}
 
 
@@ -68,6 +68,7 @@ _PROJECT: dict[type[DomainEvent], Callable[[Any], Values]] = {
     pbx.CallAnswered: lambda e: {"answered_at": e.at},
     pbx.CallConnected: lambda e: {"connected_at": e.at, "agents": [e.extension]},
     pbx.CallEnded: _ended,
+    pbx.CallEndCorrected: _ended,
     routing.ItemQueued: lambda e: {"queue": e.queue, "queued_at": e.enqueued_at, "language": e.language},
     routing.OfferAccepted: lambda e: {"wait_s": round(e.waited_s, 3)},
     routing.ItemAbandoned: lambda e: {"wait_s": round(e.waited_s, 3)},
@@ -77,31 +78,38 @@ _PROJECT: dict[type[DomainEvent], Callable[[Any], Values]] = {
     ivr.CallerIdentified: lambda e: {"level": e.level, "order_id": e.order_id},
     ivr.OrderLookedUp: lambda e: {"order_no": e.order_no} if e.outcome == "found" else {},
 }
-_FIRST_WINS = frozenset({"arrived_at", "answered_at", "queued_at", "connected_at", "ended_at", "end_reason"})
+_FIRST_WINS = frozenset(
+    {"arrived_at", "answered_at", "queued_at", "connected_at", "ended_at", "end_reason", "end_cause", "talk_s"}
+)
 _COLUMNS = [column.name for column in interaction_table.columns if column.name != "id"]
 
 
 class InteractionProjector:
-    """Rows of `interaction` from events. Idempotent: the first arrival, answer and end stand; the rest is the newest."""
+    """Rows of `interaction` from events. Idempotent: the first arrival, answer and end stand, unless the end is corrected;
+    the rest is the newest."""
 
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
         changes: dict[str, Values] = {}
+        corrected: dict[str, Values] = {}
         for event in events:
             project = _PROJECT.get(type(event))
             if project is None or not event.interaction_id:
                 continue
             row = changes.setdefault(event.interaction_id, {})
+            if isinstance(event, pbx.CallEndCorrected):
+                corrected[event.interaction_id] = project(event)
+                continue
             for name, value in project(event).items():
                 if name == "agents":
                     row["agents"] = [*row.get("agents", []), *value]
                 elif name not in _FIRST_WINS or row.get(name) is None:
                     row[name] = value
-        changes = {key: row for key, row in changes.items() if row}
+        changes = {key: row for key, row in changes.items() if row or key in corrected}
         if not changes:
             return
         statement = select(interaction_table).where(interaction_table.c.id.in_(list(changes)))
         before = {row.id: row._mapping for row in await conn.execute(statement)}
-        rows = [_merged(key, row, before.get(key)) for key, row in changes.items()]
+        rows = [_merged(key, row, before.get(key)) | corrected.get(key, {}) for key, row in changes.items()]
         await upsert(conn, interaction_table, rows, ["id"])
 
 

@@ -120,6 +120,11 @@ class Folders(Part):
         """Where Asterisk writes `{interaction}-rx.wav` (caller) and `-tx.wav` (agent)."""
         return self.recordings / "incoming"
 
+    @property
+    def book(self) -> Path:
+        """Where Asterisk writes its own book of calls (CEL)."""
+        return self.asterisk / "log" / "cel-custom"
+
     def all(self) -> tuple[Path, ...]:
         """Every folder a world owns, parents first."""
         own = (self.home, self.run, self.asterisk, self.asterisk_etc, self.asterisk_run, self.db, self.journal)

@@ -151,3 +151,30 @@ class StateRepaired(DomainEvent):
 
     what: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallEndCorrected(DomainEvent):
+    """How a call ended that nobody of ours saw end, from the switch's own book: `at` is the true moment. `was` is the reason
+    that had been told with `CallEnded`, which stays the one end of the call."""
+
+    reason: str
+    was: str = ""
+    cause: int = 16
+    talk_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallsReconciled(DomainEvent):
+    """Our calls of a while were compared with the switch's own book and with the recordings' files.
+
+    `differences` are those that are left, `kinds` counts them by kind; `repaired` were mended by this look.
+    """
+
+    since: datetime
+    until: datetime
+    calls: int = 0
+    recordings: int = 0
+    differences: int = 0
+    repaired: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)

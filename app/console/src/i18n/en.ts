@@ -451,6 +451,7 @@ export const en = {
     PartyJoined: 'Party joined',
     PartyLeft: 'Party left',
     CallEnded: 'Call ended',
+    CallEndCorrected: 'End corrected from the switch’s own book',
     AgentStateChanged: '{agent}: {state}',
     SegmentEnded: 'Part of {agent} ended',
     WrapUpStarted: 'Wrap-up of {agent} began',

@@ -426,6 +426,7 @@ export const zh: Messages = {
     PartyJoined: '加入通话',
     PartyLeft: '离开通话',
     CallEnded: '通话结束',
+    CallEndCorrected: '按交换机记录更正结束信息',
     AgentStateChanged: '{agent}：{state}',
     SegmentEnded: '{agent} 的通话段结束',
     WrapUpStarted: '{agent} 开始话后处理',
