@@ -20,6 +20,7 @@ from typing import TypeVar, cast
 import structlog
 
 from core.errors import Unavailable
+from core.tasks import apart
 from pbx import ami_actions
 from pbx.ami_actions import Headers
 from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal
@@ -148,11 +149,11 @@ class AmiLink:
 
     async def run(self) -> None:
         """Connects, reads, pings; after a loss connects again with jittered backoff. Until cancelled."""
-        failures = 0
+        failures, said = 0, ""
         while True:
             reason = ""
             try:
-                await self._one_link()
+                await apart(self._one_link())
                 reason = "closed by the switch"
             except (*_LOST, LinkDown, ActionRefused) as error:
                 reason = str(error) or type(error).__name__
@@ -166,6 +167,9 @@ class AmiLink:
                 self._drop("we end")
                 raise
             failures = 0 if self.up else failures + 1
+            if failures and reason != said:
+                structlog.get_logger().warning("ami_no_link", reason=reason)
+            said = reason
             self._drop(reason)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)] * random.uniform(0.7, 1.3))  # noqa: S311
             self.reconnects += 1
