@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from app.drills.field import FUSE, Field, Standing
+from app.drills.link import logged
 from app.drills.model import Drill, require
 
 BACK_S = 20.0  # for a new call to be served: registrations are looked at every 15 s
@@ -52,21 +53,15 @@ async def _new_call_is_served(field: Field) -> float:
     return took
 
 
-def _links_lost(field: Field) -> int:
-    """How often a controller of this world has noticed that its link was gone."""
-    logs = (field.world.home / "log").glob("controller-*.log")
-    return sum(file.read_text(encoding="utf-8", errors="replace").count("ami_link_down") for file in logs)
-
-
 async def _killed(field: Field) -> str:
     """16: with people talking, waiting and in menus. There is no callback desk yet: who was lost is listed, once."""
     standing = await field.standing(talking=2, waiting=2, menu=1)
-    known, noticed = await _open_calls(field), _links_lost(field)
+    known, noticed = await _open_calls(field), logged(field, "ami_link_down")
     await field.random_instant(1.0)
     begun = field.now()
     old = field.kill("asterisk")
     _silence(field, standing)
-    down = await field.until(lambda: _links_lost(field) > noticed, "somebody notices", timeout_s=3.0 * FUSE)
+    down = await field.until(lambda: logged(field, "ami_link_down") > noticed, "somebody notices", timeout_s=3.0 * FUSE)
     closed = await _closed_once(field, known, begun, within_s=5.0)
     require(field.pid("asterisk") != old, "the switch was not started again")
     served = await _new_call_is_served(field)
