@@ -8,6 +8,7 @@ from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
 from app.web.health import Finding, Health
+from app.world.switch_watch import ALARM_S, LastSeen
 from core.bus.redis_bus import link
 from recordings.models import NoModel
 
@@ -20,11 +21,22 @@ if TYPE_CHECKING:
 def watch(watched: Health, owner: Owner) -> None:
     """Adds the checks of whoever owns the queues."""
     house = owner.house
+    last_seen = LastSeen(house.plan.folders.run / "switch.json")
 
     async def switch() -> Finding:
         if house.link.up:
             return Finding("ok", f"The switch answers; {len(owner.board.calls())} calls are up.")
         return Finding("down", "There is no link to the telephone switch.")
+
+    async def sip() -> Finding:
+        found = last_seen.look(house.clock.monotonic())
+        if found is not None:
+            silent_s, looked_after = found
+            if not looked_after:
+                return Finding("degraded", "Nobody looks after the switch: the launcher is gone.")
+            if silent_s > ALARM_S:
+                return Finding("down", f"No phone gets an answer from the switch, for {silent_s:.0f} s by now.")
+        return Finding("ok", "Phones get an answer from the switch.")
 
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
@@ -75,6 +87,7 @@ def watch(watched: Health, owner: Owner) -> None:
     watched.watch(
         "switch", switch, worst="down", means="Calls go to the static queue of the switch, then to voicemail."
     )
+    watched.watch("sip", sip, worst="down", means="Nobody can call or answer; the switch is started again by itself.")
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
     watched.watch("disk", disk, means="Calls go on; talks that begin now are not recorded.")
     watched.watch("journal", journal, means="Calls go on; what happens now may be missing from records after a crash.")

@@ -21,6 +21,7 @@ from typing import TypeVar, cast
 import structlog
 
 from core.errors import Unavailable
+from core.tasks import apart
 from pbx import ami_actions
 from pbx.ami_actions import Headers
 from pbx.ami_events import AmiEvent, Booted, answers, ends_list, is_item, is_response, read, refusal, value_in
@@ -153,11 +154,11 @@ class AmiLink:
 
     async def run(self) -> None:
         """Connects, reads, pings; after a loss connects again with jittered backoff. Until cancelled."""
-        failures = 0
+        failures, said = 0, ""
         while True:
             reason = ""
             try:
-                await self._one_link()
+                await apart(self._one_link())
                 reason = "closed by the switch"
             except (*_LOST, LinkDown, ActionRefused) as error:
                 reason = _reason(error)
@@ -172,6 +173,9 @@ class AmiLink:
                 raise
             steady = self.up and asyncio.get_running_loop().time() - self._up_since >= STEADY_S
             failures = 0 if steady else failures + 1
+            if failures and not self.up and reason != said:
+                structlog.get_logger().warning("ami_no_link", reason=reason)
+            said = reason
             self._drop(reason)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)] * random.uniform(0.7, 1.3))  # noqa: S311
             self.reconnects += 1

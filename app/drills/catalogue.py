@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from app.drills import controllers, dependencies
+from app.drills import controllers, dependencies, link, switch
 from app.drills.model import Drill
 
-ALL: tuple[Drill, ...] = tuple(sorted((*controllers.DRILLS, *dependencies.DRILLS), key=lambda drill: drill.fault))
+ALL: tuple[Drill, ...] = tuple(
+    sorted((*controllers.DRILLS, *dependencies.DRILLS, *switch.DRILLS, *link.DRILLS), key=lambda drill: drill.fault)
+)
 
 
 def chosen(faults: frozenset[int] = frozenset(), *, short: bool = False) -> list[Drill]:

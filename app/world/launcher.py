@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.probe import SipProbe
 from app.world import services, switch
 from app.world.bundle import Bundle
 from app.world.children import Child, ChildSpec, Report, sweep
@@ -26,6 +27,7 @@ from app.world.planner import Options, make_plan, new_instance
 from app.world.ports import Claims
 from app.world.process import ProcessId, remember, remembered
 from app.world.render import fingerprint, render
+from app.world.switch_watch import SwitchWatch
 from core.errors import AftercallError
 from core.settings import Settings
 
@@ -84,7 +86,12 @@ class Launcher:
                     )
                 helpers = [
                     group.create_task(work)
-                    for work in (self._start(when_ready), self._controllers.watch(), self._roll_when_asked())
+                    for work in (
+                        self._start(when_ready),
+                        self._controllers.watch(),
+                        self._roll_when_asked(),
+                        self._watch_switch(),
+                    )
                 ]
                 try:
                     await self._stop.wait()
@@ -274,6 +281,16 @@ class Launcher:
         handle = self.plan.handle(asterisk_pid=pids["asterisk"], pids=pids, orders=self._orders)
         write_private(self._file("world.json"), json.dumps(handle, ensure_ascii=False, indent=1) + "\n")
 
+    async def _watch_switch(self) -> None:
+        """Is Asterisk there for a phone? One that lives and does not serve is killed, and started again."""
+
+        async def console() -> bool:
+            return await switch.ask(self.plan, "core show uptime", timeout_s=2.0) is not None
+
+        probe = SipProbe(self.plan.sip.host, self.plan.sip.port)
+        child, limits = self._children["asterisk"], self._settings.supervisor
+        await SwitchWatch(child, probe, console, limits, self._file("switch.json"), self._say).run()
+
     async def _roll_when_asked(self) -> None:
         """`aftercall restart`: the controllers one after the other, no call noticing."""
         while True:
@@ -294,7 +311,7 @@ class Launcher:
         await asyncio.gather(*(child.stop() for child in self._children.values()))
 
     def _clean(self) -> None:
-        for name in ("children.json", "asterisk.json", "redis.conf"):
+        for name in ("children.json", "asterisk.json", "switch.json", "redis.conf"):
             self._file(name).unlink(missing_ok=True)
         self._controllers.clean()
         folders = self.plan.folders
