@@ -68,6 +68,7 @@ class SwitchParts:
         )
         self.control = Control(self.link)
         self.heartbeat = Heartbeat(self.link, self.control)
+        self.heartbeat.epoch = 1  # offers of a lab are those of the first owner
         self.resync = Resync(self.link, self.control, self.board, default_queue="service")
         self.resync.known = known or {}
 
@@ -135,5 +136,6 @@ async def trunk(plan: WorldPlan) -> Softphone:
 async def settled(parts: SwitchParts) -> None:
     """Until the dialplan's watchdog has seen our heartbeat."""
     async with asyncio.timeout(5):
-        while await parts.control.get_global("AC_QUIET") != "0":
-            await asyncio.sleep(0.02)
+        for name in ("AC_QUIET", "AC_QUIET_1"):
+            while await parts.control.get_global(name) != "0":
+                await asyncio.sleep(0.02)

@@ -87,6 +87,7 @@ async def works(room: Room, patience_s: float) -> set[str]:
             task.cancel()
             return {"log in"}
         await tried("beat", control.set_global("AC_QUIET", "0"))  # nobody of ours beats in this test
+        await control.set_global("AC_QUIET_1", "0")
         call = await room.caller.call(room.plan.dids.queue, from_user="13700000000")
         await call.until("talking")
         await hears("hear of a call", lambda event: isinstance(event, ChannelSeen))
