@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
-from core.bus.model import Message, Subscriber
+from core.bus.model import Message, Subscriber, Topics, written
 
 
 class MemoryBus:
     def __init__(self) -> None:
-        self._topics: dict[str, list[Subscriber]] = {}
+        self.listening = asyncio.Event()
+        self.listening.set()
+        self.dropped = 0
+        self._topics = Topics()
 
     def publish(self, topic: str, message: Message) -> None:
-        for subscriber in self._topics.get(topic, []):
-            subscriber.put(message)
+        text = written(topic, message)
+        if text is None:
+            self.dropped += 1
+        else:
+            self._topics.deliver(topic, text)
 
     def subscribe(self, topic: str, *, bound: int = 1000) -> Subscriber:
-        subscriber = Subscriber(bound)
-        self._topics.setdefault(topic, []).append(subscriber)
-        return subscriber
+        return self._topics.add(topic, bound)
 
     async def run(self) -> None:
         await asyncio.Event().wait()

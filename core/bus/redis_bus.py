@@ -1,25 +1,29 @@
 """The bus over Redis pub/sub. Redis carries and never owns: while it is away, ticks are lost and counted, nothing waits.
 
-One connection factory for the whole product (`link`): explicit deadlines, small pool.
+One connection factory for the whole product (`link`): explicit deadlines, small pool. A link on which nothing comes is
+asked whether it still lives; a Redis that is frozen is known to be so within READ_S and a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import deque
+from collections.abc import Sequence
 
 import redis.asyncio as redis
 import structlog
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from core.bus.model import Message, Subscriber
+from core.bus.model import Message, Subscriber, Topics, written
 
 CONNECT_S, READ_S = 1.0, 2.0
+QUIET_S = READ_S / 2
 PREFIX = "aftercall:"
 BOUND = 5000
 GATHER_S = 0.02
+BACKOFF_S = (0.4, 0.8, 1.6, 3.2, 5.0)
 
 
 def link(url: str) -> redis.Redis:
@@ -39,26 +43,32 @@ class RedisBus:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._topics: dict[str, list[Subscriber]] = {}
-        self._out: deque[tuple[str, Message]] = deque()
+        self._topics = Topics()
+        self._out: deque[tuple[str, str]] = deque()
         self._news = asyncio.Event()
         self._wanted = asyncio.Event()
         self.listening = asyncio.Event()
+        self.listening.set()  # to nothing
         self.up = False
         self.dropped = 0
 
     def publish(self, topic: str, message: Message) -> None:
+        text = written(topic, message)
+        if text is None:
+            self.dropped += 1
+            return
         if len(self._out) >= BOUND:
             self._out.popleft()
             self.dropped += 1
-        self._out.append((topic, message))
+        self._out.append((topic, text))
         self._news.set()
 
     def subscribe(self, topic: str, *, bound: int = 1000) -> Subscriber:
-        subscriber = Subscriber(bound)
-        self._topics.setdefault(topic, []).append(subscriber)
-        self.listening.clear()
-        self._wanted.set()
+        new = topic not in self._topics.names()
+        subscriber = self._topics.add(topic, bound)
+        if new:
+            self.listening.clear()
+            self._wanted.set()
         return subscriber
 
     async def run(self) -> None:
@@ -76,8 +86,8 @@ class RedisBus:
                 while self._out:
                     batch, self._out = self._out, deque()
                     pipe = client.pipeline(transaction=False)
-                    for topic, message in batch:
-                        pipe.publish(PREFIX + topic, json.dumps(message, ensure_ascii=False))
+                    for topic, text in batch:
+                        pipe.publish(PREFIX + topic, text)
                     try:
                         await pipe.execute()
                         self.up = True
@@ -94,37 +104,52 @@ class RedisBus:
         failures = 0
         while True:
             await self._wanted.wait()
+            if not self._topics.names():  # everybody has closed meanwhile
+                self._wanted.clear()
+                self.listening.set()
+                continue
             client = link(self._url)
             try:
-                async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    while True:
-                        await pubsub.subscribe(*(PREFIX + topic for topic in self._topics))
+                async with client.pubsub() as pubsub:
+                    while names := self._topics.names():
                         self._wanted.clear()
-                        self.up, failures = True, 0
-                        self.listening.set()
-                        while not self._wanted.is_set():
-                            _end_if_cancelled()
-                            message = await pubsub.get_message(timeout=READ_S / 2)
-                            if message is not None:
-                                self._deliver(message)
+                        await pubsub.subscribe(*(PREFIX + topic for topic in names))
+                        await self._hear(pubsub, names)
             except (RedisError, OSError, TimeoutError) as error:
                 self._mark_down(error)
+                if self.listening.is_set():
+                    failures = 0
                 self.listening.clear()
                 self._wanted.set()
+                pause = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1
-                await asyncio.sleep(min(5.0, 0.2 * 2**failures) * random.uniform(0.7, 1.3))  # noqa: S311 (spreads retries)
+                await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 (spreads retries)
             finally:
                 await client.aclose()
 
-    def _deliver(self, message: Message) -> None:
-        topic = message["channel"].decode().removeprefix(PREFIX)
-        try:
-            body = json.loads(message["data"])
-        except ValueError:
-            structlog.get_logger().warning("bus_message_refused", topic=topic)
-            return
-        for subscriber in self._topics.get(topic, []):
-            subscriber.put(body)
+    async def _hear(self, pubsub: PubSub, topics: Sequence[str]) -> None:
+        """Delivers until more is wanted. Raises TimeoutError when the link does not even say that it lives."""
+        missing = {(PREFIX + topic).encode() for topic in topics}
+        asked = False
+        while not self._wanted.is_set():
+            _end_if_cancelled()
+            message = await pubsub.get_message(timeout=QUIET_S)
+            if message is None:
+                if asked or missing:
+                    raise TimeoutError("Redis does not answer")
+                await pubsub.ping()
+                asked = True
+                continue
+            asked = False
+            if message["type"] == "message":
+                self._topics.deliver(message["channel"].decode().removeprefix(PREFIX), message["data"])
+            elif message["type"] == "subscribe":
+                missing.discard(message["channel"])
+                if not missing:
+                    self.up = True
+                    self.listening.set()
+            elif message["type"] == "pong":
+                self.up = True
 
     def _mark_down(self, error: Exception) -> None:
         _end_if_cancelled()

