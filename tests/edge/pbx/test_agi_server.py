@@ -91,7 +91,7 @@ async def turns(count: int = 20) -> None:
 async def until(fits: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not fits():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
 
 
 # --- who knocks
@@ -141,7 +141,7 @@ async def test_who_does_not_finish_the_greeting_is_gone_after_two_seconds(said: 
             await peer.close()
         await until(lambda: server.refused == 1)
         assert server.sessions == 0 and calls.sessions == []
-        assert now() - begun == pytest.approx(0 if closes else GREET_S, abs=0.1)
+        assert now() - begun == pytest.approx(0 if closes else GREET_S, abs=0.3)
 
 
 @virtual_time

@@ -1,4 +1,4 @@
-"""One Asterisk with two agents' phones and a trunk for each module of tests here."""
+"""One Asterisk with two agents' phones and a trunk, for all tests here that want no other settings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,9 +34,7 @@ async def held(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
     await task
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def room(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Room]:
-    """`SETTINGS` of the module goes to the world's settings."""
-    settings = getattr(request.module, "SETTINGS", {})
-    async for it in held(open_room(tmp_path_factory.mktemp("lab"), settings)):
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
+    async for it in held(open_room(tmp_path_factory.mktemp("lab"), {})):
         yield it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -70,9 +69,11 @@ class Sender(asyncio.DatagramProtocol):
         for row in corpus:
             data = raw(row["data"]) if "data" in row else "\r\n".join([*row["lines"], "", ""]).encode()
             for _ in range(row.get("times", 1)):
+                filled = data
                 known = {"to": f"{server[0]}:{server[1]}", "from": "127.0.0.1", "port": str(port),
                          "id": secrets.token_hex(6), "long": "A" * 8000}  # fmt: skip
-                filled = re.sub(rb"\{(to|from|port|id|long)\}", lambda m: known[m.group(1).decode()].encode(), data)
+                for name, text in known.items():
+                    filled = filled.replace(b"{%s}" % name.encode(), text.encode())
                 transport.sendto(filled, server)
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.3)

@@ -13,7 +13,7 @@ from pbx import ami, doctor
 from pbx.ami_events import seen_in_status
 from tests.real.pbx.room import Room
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def hears(call: object, hertz: float) -> bool:

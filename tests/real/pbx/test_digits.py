@@ -22,7 +22,7 @@ from tests.real.pbx.room import Room
 from tests.real.pbx.strangers import rows
 from tests.unit.ivr.build import FOUND, Desk, Queues
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 FLOW = """
 name: door
 start: main

@@ -19,7 +19,7 @@ from pbx.ami_events import AmiEvent, ChannelSeen, DeviceChanged, Told
 from pbx.control import Control
 from tests.real.pbx.room import Room
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 FORBIDDEN = YAML(typ="safe", pure=True).load(Path(__file__).parent / "corpus" / "ami_forbidden.yaml")
 SECRETS = ("PJSIP_AUTH(trunk,password)", "AST_SORCERY(res_pjsip,auth,trunk,password)", "AST_CONFIG(pjsip.conf,trunk,password)",
            "FILE(/etc/passwd,0,20)", "ENV(PATH)", "DB(registrar/contact)",

@@ -14,7 +14,7 @@ from core.events import pbx as facts
 from tests.real.pbx.room import Room
 from tests.real.pbx.strangers import Sender, Stranger, odd, rows
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 USUAL = '"Li Na" <sip:13800138000@127.0.0.1>'
 UNANSWERED_S = 1.0  # Asterisk says nothing to what it cannot read
 

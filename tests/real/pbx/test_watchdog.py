@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from app.softphone import Call, listen
 from core.prompts.library import PromptLibrary
 from pbx import ami_actions, heartbeat, resync
 from pbx.agi_server import AgiSession
+from tests.real.pbx.conftest import held
 from tests.real.pbx.lab import settled
-from tests.real.pbx.room import Room
+from tests.real.pbx.room import Room, open_room
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SETTINGS = {"asterisk": {"grace_s": 5, "lost_wait_s": 1, "fallback_wait_s": 60}}
 ONE_MOMENT = listen.read_wav(f"{PromptLibrary().find('fallback-one-moment', 'en')}.wav")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
+    """With short patience: the grace of waiting callers is five seconds."""
+    settings = {"asterisk": {"grace_s": 5, "lost_wait_s": 1, "fallback_wait_s": 60}}
+    async for it in held(open_room(tmp_path_factory.mktemp("lab"), settings)):
+        yield it
 
 
 class Menus:
