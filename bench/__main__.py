@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 import pkgutil
+import re
 import signal
 import sys
 
@@ -15,13 +16,17 @@ import structlog
 import bench
 
 
+def benches() -> dict[str, str]:
+    """Name → module, by number: every `bNUMBER_….py` is a bench, whatever else lies there helps them."""
+    found = [re.fullmatch(r"b(\d+)_\w+", module.name) for module in pkgutil.iter_modules(bench.__path__)]
+    return {f"B{m[1]}": f"bench.{m[0]}" for m in sorted(filter(None, found), key=lambda m: int(m[1]))}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--only", default="", help="names such as B1,B4; all without it")
     wanted = {name.strip().upper() for name in parser.parse_args().only.split(",") if name.strip()}
-    modules = sorted(m.name for m in pkgutil.iter_modules(bench.__path__) if m.name.startswith("b") and "_" in m.name)
-    modules.sort(key=lambda name: int(name.split("_")[0][1:]))
-    known = {name.split("_")[0].upper(): name for name in modules}
+    known = benches()
     if wanted - set(known):
         print(f"no such bench: {', '.join(sorted(wanted - set(known)))}; there are {', '.join(known)}", file=sys.stderr)
         return 2
@@ -36,7 +41,7 @@ def main() -> int:
     for name, module in known.items():
         if wanted and name not in wanted:
             continue
-        for line in importlib.import_module(f"bench.{module}").run():
+        for line in importlib.import_module(module).run():
             print(json.dumps(line), flush=True)
             all_ok &= line["ok"]
     return 0 if all_ok else 1
