@@ -15,7 +15,7 @@ import structlog
 
 from core.events import pbx
 from core.events.routing import OfferAccepted, SegmentEnded
-from routing.agent import Act, State
+from routing.agent import UNREACHABLE, Act, State
 from routing.book import Book
 from routing.model import Offer, OpenOffer, WorkItem
 from routing.offers import FUSE_S, REJECTED, Offers
@@ -24,6 +24,7 @@ from routing.wrapup import WrapUps
 
 JOIN_S = FUSE_S  # the dialplan joins the two within milliseconds of the answer; a list may have to tell of it
 ALONE_S = 10.0
+VANISHED = 44  # the switch ended a leg that sent no sound any more
 STALE_REST_S = 5.0
 
 
@@ -78,7 +79,9 @@ class Talks:
             offer = self._accept(offer, fact.at)
         if offer.connected_at is None and fact.cause == REJECTED:  # the dialplan found the offer stale
             self._offers.rest(offer.item.interaction_id, STALE_REST_S)
-        self._over(offer, "talked" if offer.connected_at is not None else "not_connected")
+        if fact.cause == VANISHED:  # whoever goes there next would vanish, too; the switch brings the caller back
+            self._book.happen(offer.extension, Act.SAY_NOT_READY, reason=UNREACHABLE, actor="rule:talk")
+        self._over(offer, _how_it_ended(offer, fact.cause))
 
     def caller_gone(self, offer: Offer) -> None:
         """The caller hung up; the agent's leg follows at once, or its end was not told."""
@@ -175,3 +178,9 @@ class Talks:
         """A moment that the wall clock told, on the monotonic clock; not in the future."""
         ago_s = (self._book.clock.now() - at).total_seconds()
         return self._book.clock.monotonic() - max(0.0, ago_s)
+
+
+def _how_it_ended(offer: Offer, cause: int) -> str:
+    if offer.connected_at is None:
+        return "not_connected"
+    return "phone_lost" if cause == VANISHED else "talked"

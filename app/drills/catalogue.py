@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from app.drills import controllers, dependencies, link, switch
+from app.drills import controllers, dependencies, link, phones, switch
 from app.drills.model import Drill
 
+FILES = (controllers, dependencies, link, phones, switch)
 ALL: tuple[Drill, ...] = tuple(
-    sorted((*controllers.DRILLS, *dependencies.DRILLS, *switch.DRILLS, *link.DRILLS), key=lambda drill: drill.fault)
+    sorted((drill for file in FILES for drill in file.DRILLS), key=lambda drill: drill.fault)
 )
 
 

@@ -35,6 +35,7 @@ class Softphone(asyncio.DatagramProtocol):
         self._media_ready: list[Media] = []
         self._registered_as = ("", 0)
         self._closing = False
+        self.unplugged = False  # the cable is out: nothing is heard and nothing is said
 
     @classmethod
     async def open(
@@ -77,6 +78,12 @@ class Softphone(asyncio.DatagramProtocol):
             self._transport.close()
             self._transport = None
         await asyncio.sleep(0)  # sockets are let go of at the loop's next turn
+
+    def unplug(self) -> None:
+        """Pulls the cable: calls stop without a word, and whoever asks gets no answer. `unplugged = False` puts it back."""
+        self.unplugged = True
+        for call in list(self.calls.values()):
+            call.vanish()
 
     # --- registering
 
@@ -182,7 +189,7 @@ class Softphone(asyncio.DatagramProtocol):
 
     def _send(self, message: Message) -> bytes:
         data = message.encode()
-        if self._transport is not None:
+        if self._transport is not None and not self.unplugged:
             self._transport.sendto(data, self.server)
         return data
 
@@ -223,7 +230,7 @@ class Softphone(asyncio.DatagramProtocol):
             self._answers.pop(next(iter(self._answers)))
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        message = parse(data)
+        message = None if self.unplugged else parse(data)
         if message is None:
             return
         if message.is_request:

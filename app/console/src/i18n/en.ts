@@ -374,6 +374,7 @@ export const en = {
     unseen: 'Ended while we were away',
     talked: 'Talked',
     not_connected: 'Never connected',
+    phone_lost: 'The agent’s phone was lost',
     unknown: 'Ended',
   },
   call: {

@@ -349,6 +349,7 @@ export const zh: Messages = {
     unseen: '离线期间结束',
     talked: '已通话',
     not_connected: '未接通',
+    phone_lost: '坐席话机失联',
     unknown: '已结束',
   },
   call: {
