@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
+from app.drills.cluster import Cluster
 from core.db.engine import Database
 from core.db.outbox import event_table
 from core.errors import Unavailable
 from core.events.orders import AlertCleared
 from core.journal import flusher as flushing
-from tests.real.core.cluster import Cluster
 from tests.suites.core.flusher import House, until
 from tests.suites.core.place import QUICK_S, Place
 
