@@ -59,7 +59,7 @@ class Talks:
             self._timers.stop(f"fuse:{offer.offer_id}")
         self._book.waiting.pop(fact.interaction_id, None)
         for rival in [*self._book.offers_for(fact.interaction_id), *self._book.offers_to(offer.extension)]:
-            if rival.offer_id != offer.offer_id and rival.answered_at is None:
+            if rival.answered_at is None:
                 self._offers.withdraw(rival, "talks_already", back=rival.item.interaction_id != fact.interaction_id)
 
     def on_held(self, fact: pbx.CallHeld) -> None:

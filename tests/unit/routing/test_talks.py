@@ -57,6 +57,22 @@ async def test_a_call_that_ends_on_hold_was_held_to_the_end() -> None:
 
 
 @in_virtual_time
+async def test_holds_told_twice_or_of_nobody_count_once_or_not_at_all() -> None:
+    async with house("101") as it:
+        await talking(it)
+        for on, seconds in ((True, 4), (True, 6), (False, 1), (False, 2)):
+            it.switch.hold("101", on)
+            for kind in (pbx.CallHeld, pbx.CallResumed):
+                it.stream.emit(kind(interaction_id=IY, at=it.clock.now(), extension="101"))
+            await it.live(seconds)
+        it.switch.agent_hangs_up("101")
+        await it.live()
+        assert [it.told.last("SegmentEnded").talk_s, it.told.last("SegmentEnded").hold_s] == pytest.approx(
+            [3, 10], abs=0.1
+        )
+
+
+@in_virtual_time
 async def test_an_answer_that_never_reaches_the_caller_puts_the_caller_back_and_blames_nobody() -> None:
     async with house("101", "102") as it:
         it.switch.epoch = 2  # the dialplan finds our offers stale
@@ -143,6 +159,18 @@ async def test_a_talk_found_late_takes_the_caller_and_the_agent_out_of_whatever_
         assert it.switch.leg_of("101") is None, "the other phone stops ringing"
         assert not it.acd.book.waiting
         await never(lambda: len(it.acd.book.offers) > 1, for_s=40)
+
+
+@in_virtual_time
+async def test_a_waiting_caller_who_is_found_talking_waits_no_more() -> None:
+    async with house(lists=False) as it:
+        it.switch.arrive(IX)
+        await it.live()
+        it.stream.emit(pbx.CallConnected(at=it.clock.now(), **names(IX, "p-1", "101")))
+        await it.live()
+        assert not it.acd.book.waiting and it.told.last("OfferAccepted").queue == "service"
+        it.ready("102")
+        await never(lambda: it.switch.orders, for_s=5)
 
 
 @in_virtual_time
