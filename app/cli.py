@@ -35,12 +35,20 @@ def run(
     home: HomeOption = None,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as set, else 8080 if free")] = 0,
     sip_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as set, else 5060 if free")] = 0,
+    roles: Annotated[
+        str, typer.Option(help="only these, e.g. web,worker, in one process; Asterisk comes with telephony")
+    ] = "",
 ) -> None:
     """Run the call centre in the home folder until Ctrl-C or SIGTERM."""
+    from app.roles import parse
     from app.world.planner import Options
     from app.world.start import run as run_world
 
-    raise typer.Exit(run_world(home_folder(home), Options(http_port=http_port, sip_port=sip_port)))
+    try:
+        only = parse(roles) if roles else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--roles") from error
+    raise typer.Exit(run_world(home_folder(home), Options(http_port=http_port, sip_port=sip_port, roles=only)))
 
 
 @app.command()

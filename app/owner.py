@@ -36,8 +36,6 @@ class Owner:
 
     async def begin(self, epoch: int) -> None:
         house = self.house
-        if house.links is not None:
-            await house.links.started()
         names = await house.agents()
         if self.web is not None:
             self.web.make_screens(names)
@@ -75,6 +73,8 @@ class Owner:
         """Returns when what calls wait for works."""
         if self.telephony is not None:
             await self.telephony.serving.wait()
+        if self.acd is not None:
+            await self.acd.serves()
         if self.web is not None and self.house.roles != ALL:
             await self.web.up.wait()
 

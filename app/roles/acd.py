@@ -87,6 +87,12 @@ class AcdRole:
                 self.acd.epoch = telephony.heartbeat.epoch = epoch
         if self.links is not None:
             self.links.epoch = self.acd.epoch
+            self.links.state[ACD] = "owner"  # the proof of life by which the switch is told that somebody decides
+
+    async def serves(self) -> None:
+        """Returns when a switch is there and has been told of us."""
+        while self.afar is not None and not self.afar.routes():
+            await asyncio.sleep(LOOK_S)
 
     def parts(self) -> list[Any]:
         parts: list[Any] = [self.acd.run()]
@@ -122,6 +128,7 @@ class TelephonyAfar:
         self._stream, self._clock = role.house.stream, role.house.clock
         self._held = False  # whether a switch has confirmed our epoch
         self._up: Peer | None = None
+        self.routes = asyncio.Event()  # a switch is there and has been told of us
         self._superseded = asyncio.Event()
         self._links.before_following = self._greet
         self._links.on_fresh.append(self._take_fresh)
@@ -136,6 +143,8 @@ class TelephonyAfar:
         """Tells the ACD when there is no word from telephony. Raises LeaseLost when the switch has another owner of queues."""
         while not self._superseded.is_set():
             peer = self._links.owner(TELEPHONY)
+            if self._up is not None and peer is self._up and peer.routed:
+                self.routes.set()
             if self._up is not None and (peer is None or peer.life != self._up.life or peer.n is None):
                 self._tell_link(False, "no word from the telephony part")
                 self._up = None

@@ -31,7 +31,7 @@ Json = dict[str, Any]
 Verb = Callable[[Json], Awaitable[Json]]
 FACTS, EVENTS, BEATS = "told:facts", "told:events", "beats"
 BEAT_S, ALIVE_S, STALE_MS, FORGET_S, ECHO_S = 0.5, 2.5, 1500, 60.0, 3.0
-ASK_S, LIVING_S, AGAIN_S = 2.0, 3.0, 0.2
+ASK_S, LIVING_S, AGAIN_S = 2.0, 2.0, 0.2
 MOST_WAITING = 20_000
 LIVE_FEED = "live"  # the board's subscription: it is drawn anew and not told again
 HEARS = {ACD: {FACTS}, WEB: {FACTS, EVENTS}, WORKER: {FACTS}, TRANSCRIBER: {EVENTS}, TELEPHONY: set[str]()}
@@ -48,6 +48,7 @@ class Peer:
     roles: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
     link: bool = False
+    routed: bool = False
     calls: int = 0
     tells_on: str = ""
     heard_at: float = 0.0
@@ -80,7 +81,7 @@ class RemoteFault(AftercallError):
 
 
 class Links:
-    """`await started()` after `run()` began. `verbs` are what may be asked of this process by name; `serve(role)` are the
+    """`run()` for ever. `verbs` are what may be asked of this process by name; `serve(role)` are the
     commands of a role we own."""
 
     def __init__(
@@ -102,6 +103,7 @@ class Links:
         self.epoch = 0
         self.link: Callable[[], bool] = lambda: False
         self.calls: Callable[[], int] = lambda: 0
+        self.routed: Callable[[], bool] = lambda: False  # whether the switch has been told that somebody decides
         self.verbs: dict[str, Verb] = {"living": self._tell_living}
         self.extra_living: Callable[[], Json] = dict
         self.before_following: Callable[[Peer], Awaitable[None]] = _nothing
@@ -125,10 +127,6 @@ class Links:
             for work in (self.outlet.run(), self._tail.run(), self._beat(), self._follow_ever()):
                 self._answers.create_task(work)
 
-    async def started(self) -> None:
-        """Returns when we hold a place in every stream that we read."""
-        await self._tail.started.wait()
-
     # --- telling
 
     def tell(self, event: DomainEvent) -> None:
@@ -141,15 +139,17 @@ class Links:
 
     async def _beat(self) -> None:
         before = 0
+        await self._tail.started.wait()  # who hears of us may ask us
         while True:
             now = self._clock.monotonic()
             self._echo_at = self._echo_at or now
-            if self.outlet.up and self._tail.started.is_set() and now - self._echo_at > ECHO_S:
+            if self.outlet.up and now - self._echo_at > ECHO_S:
                 self._tail.forget_places()  # what we write does not come back: our places are of another Redis
                 self._echo_at = now
             self.outlet.put(BEATS, {
                 "l": self.life, "name": self.name, "since": self._since, "roles": self.state, "epoch": self.epoch,
-                "link": self.link(), "calls": self.calls(), "on": self.tells_on, "n": before, "at": self.time.now_ms(),
+                "link": self.link(), "calls": self.calls(), "routed": self.routed(),
+                "on": self.tells_on, "n": before, "at": self.time.now_ms(),
             })  # fmt: skip
             before = self._told  # of the last beat: by the next one it must have been heard
             await asyncio.sleep(BEAT_S)
@@ -182,6 +182,7 @@ class Links:
         was_silent = bool(peer.heard_at) and now - peer.heard_at > ALIVE_S
         peer.name, peer.since, peer.roles, peer.epoch = said["name"], said["since"], said["roles"], said["epoch"]
         peer.link, peer.calls, peer.tells_on, peer.heard_at = said["link"], said["calls"], said["on"], now
+        peer.routed = bool(said.get("routed"))
         missing = peer.n is not None and peer.n < said["n"] and not self._tail.behind
         if missing or was_silent or peer.owns(TELEPHONY) != owned:
             self.lose_place(peer, "beat" if missing else "news")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from app.house import House
 
 PROOF_S = 2.0
+TOLD_S = 1.2  # a beat, and a tick of the dialplan's watchdog
 LOOK_S = 0.2
 KEEP_LEGS = 5000
 
@@ -69,6 +70,7 @@ class Telephony:
         self._on_down: Callable[[str], None] = lambda _reason: None
         self._fresh: asyncio.Queue[tuple[str, datetime]] = asyncio.Queue()
         self.board: Switchboard | None = None
+        self._routed_since = 0.0
         self._make_link()
         self._make_menus()
         self.orders: OrdersFromAfar | None = None
@@ -77,6 +79,7 @@ class Telephony:
             self.links.calls = lambda: len(self.board.calls()) if self.board is not None else 0
             if ACD not in house.roles:
                 self.orders = OrdersFromAfar(self.links, self.control, self.heartbeat)
+                self.links.routed = lambda: self._routed_for_s() > TOLD_S
 
     def lasting(self) -> list[Any]:
         return [self.link.run(), self.heartbeat.run()]
@@ -199,11 +202,15 @@ class Telephony:
             except (LinkDown, ActionRefused) as error:  # the dialplan's own whole second stands
                 structlog.get_logger().info("ticket_not_written", reason=str(error))
 
+    def _routed_for_s(self) -> float:
+        return self.clock.monotonic() - self._routed_since if self._routed_since else 0.0
+
     async def _watch_routing(self) -> None:
         """Says when nobody decides about those who wait; brings the lost ones back as soon as somebody does again."""
         before: bool | None = None
         while True:
             now = self.routed()
+            self._routed_since = (self._routed_since or self.clock.monotonic()) if now else 0.0
             if now is not before:
                 structlog.get_logger().log(20 if now else 40, "routing_alive" if now else "routing_lost")
                 before = now
