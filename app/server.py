@@ -1,8 +1,8 @@
 """`python -m app.server --home DIR --slot N [--roles A,B]`: a controller process, until SIGTERM (drains) or SIGINT (at once).
 
 Started and supervised by the launcher, which reads `run/NAME-N.beat` (touched from this loop) and `run/NAME-N.ready` (what
-it is now: standby, owner, draining); NAME is `controller`, or the roles when it has not all of them. Under systemd it tells
-the same by `sd_notify`. Ends with 75 when somebody else owns what was ours.
+it is now: standby, owner, draining); NAME is `controller`, or the roles when it has not all of them. Ends with 75 when
+somebody else owns what was ours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import structlog
 
 from app.roles import ALL, ROLES, parse, process_name
 from app.wiring import Controller
-from app.world.notify import notify
 from app.world.plan import WorldPlan, read_plan, write_private
 from core import logs
 from core.errors import AftercallError
@@ -48,12 +47,10 @@ async def serve(plan: WorldPlan, home: Path, slot: int, roles: frozenset[str] = 
     async def beat() -> None:
         while True:
             beat_file.touch()
-            notify("WATCHDOG=1")
             await asyncio.sleep(BEAT_S)
 
     def told(state: str) -> None:
         write_private(ready_file, json.dumps({"state": state, "pid": os.getpid(), "slot": slot}))
-        notify(f"READY=1\nSTATUS={state}" if state != "draining" else f"STOPPING=1\nSTATUS={state}")
         structlog.get_logger().info(f"controller_{state}", pid=os.getpid(), slot=slot)
 
     beat_file.touch()

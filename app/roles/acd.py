@@ -91,8 +91,8 @@ class AcdRole:
 
     async def serves(self) -> None:
         """Returns when a switch is there and has been told of us."""
-        while self.afar is not None and not self.afar.routes():
-            await asyncio.sleep(LOOK_S)
+        if self.afar is not None:
+            await self.afar.routes.wait()
 
     def parts(self) -> list[Any]:
         parts: list[Any] = [self.acd.run()]

@@ -14,6 +14,7 @@ from app.roles import ACD, process_name
 from app.world import services
 from app.world.children import Report, sweep
 from app.world.controllers import Controllers
+from app.world.notify import notify, watchdog
 from app.world.plan import read_plan
 from app.world.process import ProcessId, remember, remembered
 from core.settings import Settings
@@ -43,7 +44,7 @@ class Guest:
             async with asyncio.TaskGroup() as group:
                 for role in self._kind.children:
                     group.create_task(self._kind.run(role))
-                watching = [group.create_task(self._kind.watch()), group.create_task(self._tell())]
+                watching = [group.create_task(work) for work in (self._kind.watch(), self._tell(), watchdog())]
                 await self._stop.wait()
                 for task in watching:
                     task.cancel()
@@ -56,11 +57,13 @@ class Guest:
     async def _tell(self) -> None:
         await self._kind.owned()
         self._kind.all_may_start()
+        notify(f"READY=1\nSTATUS={self._name} serves")
         self._say(f"{self._name} serves")
         await asyncio.get_running_loop().create_future()
 
     async def _end(self) -> None:
         """Asks them to hand over and to drain, then ends them."""
+        notify("STOPPING=1")
         children = list(self._kind.children.values())
         for child in children:
             child.stopping = True

@@ -22,6 +22,7 @@ from app.world import services, switch
 from app.world.bundle import Bundle
 from app.world.children import Child, ChildSpec, Report, sweep
 from app.world.controllers import Controllers
+from app.world.notify import notify, watchdog
 from app.world.plan import WorldPlan, read_plan, write_private
 from app.world.planner import Options, make_plan, new_instance
 from app.world.ports import Claims
@@ -85,7 +86,8 @@ class Launcher:
                     group.create_task(self._run_kind(kind, role) if kind is not None else child.run())
                 watching = [kind.watch() for kind in self._kinds]
                 helpers = [
-                    group.create_task(work) for work in (self._start(when_ready), self._roll_when_asked(), *watching)
+                    group.create_task(work)
+                    for work in (self._start(when_ready), self._roll_when_asked(), watchdog(), *watching)
                 ]
                 try:
                     await self._stop.wait()
@@ -264,6 +266,7 @@ class Launcher:
             self._write_world()
             for kind in self._kinds:
                 kind.all_may_start()
+            notify("READY=1\nSTATUS=everything serves")
             when_ready(self.plan)
 
     def _fail(self, why: str) -> None:
@@ -321,6 +324,7 @@ class Launcher:
 
     async def _stop_all(self) -> None:
         """In reverse: what uses the others first; the helpers together."""
+        notify("STOPPING=1")
         self._file("world.json").unlink(missing_ok=True)
         await asyncio.gather(*(child.stop() for kind in self._kinds for child in kind.children.values()))
         self._first_serves.set()  # nobody waits for their turn any more

@@ -5,9 +5,19 @@ Nothing happens when nobody listens; never waits, never raises.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import suppress
+
+WATCHDOG_S = 1.0
+
+
+async def watchdog() -> None:
+    """Says once a second that this loop lives, until cancelled."""
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(WATCHDOG_S)
 
 
 def notify(words: str) -> None:
