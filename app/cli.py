@@ -1,4 +1,4 @@
-"""The command line: `aftercall run | restart | demo | doctor | reconcile | call | models | db | user | flows`.
+"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows`.
 
 Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
 by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.
@@ -35,12 +35,20 @@ def run(
     home: HomeOption = None,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as set, else 8080 if free")] = 0,
     sip_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as set, else 5060 if free")] = 0,
+    roles: Annotated[
+        str, typer.Option(help="only these, e.g. web,worker, in one process; Asterisk comes with telephony")
+    ] = "",
 ) -> None:
     """Run the call centre in the home folder until Ctrl-C or SIGTERM."""
+    from app.roles import parse
     from app.world.planner import Options
     from app.world.start import run as run_world
 
-    raise typer.Exit(run_world(home_folder(home), Options(http_port=http_port, sip_port=sip_port)))
+    try:
+        only = parse(roles) if roles else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--roles") from error
+    raise typer.Exit(run_world(home_folder(home), Options(http_port=http_port, sip_port=sip_port, roles=only)))
 
 
 @app.command()
@@ -49,6 +57,27 @@ def restart(home: HomeOption = None) -> None:
     from app.world.start import ask_to_roll
 
     raise typer.Exit(ask_to_roll(home_folder(home)))
+
+
+@app.command()
+def units(
+    home: HomeOption = None,
+    to: Annotated[Path | None, typer.Option(help="the folder to write them to, e.g. /etc/systemd/system")] = None,
+    show: Annotated[
+        bool, typer.Option("--print", help="print them (when no --to is given, this is what happens)")
+    ] = False,
+    user: Annotated[str, typer.Option(help="who everything runs as (default: the home's owner, else aftercall)")] = "",
+) -> None:
+    """Print or install systemd units for this home: one for the whole, or one for each role."""
+    from app.world.units import install, render_units
+
+    rendered = render_units(home_folder(home), user=user)
+    if show or to is None:
+        for name, text in rendered.items():
+            print(f"# --- {name}\n{text}")
+    if to is not None:
+        for file in install(rendered, to):
+            print(file)
 
 
 @app.command()

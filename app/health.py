@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
+from app.roles import ACD, MEANS, ROLES, TELEPHONY
+from app.roles.links import Links
 from app.web.health import Finding, Health
 from app.world.switch_watch import ALARM_S, LastSeen
 from core.bus.redis_bus import link
+from recordings.disk import FULL, used
 from recordings.models import NoModel
+from recordings.speech import Transcription
 
 PROBE = "aftercall:probe"
 
 if TYPE_CHECKING:
-    from app.owner import Owner
+    from app.house import House
+
+Check = Callable[[], Awaitable[Finding]]
+ONE_PROCESS = "Calls and matching go on; live ticks to other processes stop."
+SPLIT = (
+    "Conversations and menus go on; nobody is offered to an agent, who waits keeps the place; live screens stand still."
+)
 
 
-def watch(watched: Health, owner: Owner) -> None:
-    """Adds the checks of whoever owns the queues."""
-    house = owner.house
+def watch(watched: Health, house: House, transcription: Transcription) -> None:
+    """Adds the checks of whoever serves the web, and of each role that lives elsewhere."""
     last_seen = LastSeen(house.plan.folders.run / "switch.json")
 
     async def switch() -> Finding:
-        if house.link.up:
-            return Finding("ok", f"The switch answers; {len(owner.board.calls())} calls are up.")
+        up, calls = _switch(house)
+        if up:
+            return Finding("ok", f"The switch answers; {calls} calls are up.")
         return Finding("down", "There is no link to the telephone switch.")
 
     async def sip() -> Finding:
@@ -68,13 +80,14 @@ def watch(watched: Health, owner: Owner) -> None:
         return Finding("ok", f"The order system answers; {state.orders} orders are known.")
 
     async def speech() -> Finding:
-        status = owner.transcription.status.items()
+        status = transcription.status.items()
         missing = [f"{language}: {found.reason}" for language, found in status if isinstance(found, NoModel)]
         return Finding("ok", "Calls are transcribed." if not missing else f"Not transcribed: {'; '.join(missing)}")
 
     async def disk() -> Finding:
-        if owner.disk.reason:
-            return Finding("degraded", f"Recording is off: {owner.disk.reason}.")
+        part = await asyncio.to_thread(used, house.plan.folders.recordings)
+        if part >= FULL:
+            return Finding("degraded", f"Recording is off: the disk is {part:.0%} full.")
         return Finding("ok", "There is room for recordings.")
 
     async def journal() -> Finding:
@@ -91,6 +104,43 @@ def watch(watched: Health, owner: Owner) -> None:
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
     watched.watch("disk", disk, means="Calls go on; talks that begin now are not recorded.")
     watched.watch("journal", journal, means="Calls go on; what happens now may be missing from records after a crash.")
-    watched.watch("redis", redis, means="Calls and matching go on; live ticks to other processes stop.")
+    watched.watch("redis", redis, means=ONE_PROCESS if house.links is None else SPLIT)
     watched.watch("orders", shop, means="Callers are offered a person; agents see the last known order, marked stale.")
     watched.watch("speech", speech, means="Recordings are kept; transcripts come when a model is there.")
+    for role in ROLES:
+        if house.links is not None and role not in house.roles:
+            watched.watch(
+                role,
+                _role(house.links, role),
+                means=MEANS[role],
+                worst="down" if role in (TELEPHONY, ACD) else "degraded",
+            )
+
+
+def _switch(house: House) -> tuple[bool, int]:
+    """Whether the link to the switch is up, here or at whoever owns it, and how many calls are."""
+    if house.telephony is not None:
+        board = house.telephony.board
+        return house.telephony.link.up, len(board.calls()) if board is not None else 0
+    peer = house.links.owner(TELEPHONY) if house.links is not None else None
+    return (peer.link, peer.calls) if peer is not None else (False, 0)
+
+
+def _role(links: Links, role: str) -> Check:
+    """Who has the role and since when they live, as far as we hear of them."""
+
+    async def check() -> Finding:
+        living = sorted((peer for peer in links.peers.values() if role in peer.roles and links.alive(peer)), key=_name)
+        told = "; ".join(f"{peer.name} {_WORDS[peer.roles[role]]}, alive since {peer.since}" for peer in living)
+        if any(peer.owns(role) for peer in living):
+            return Finding("ok", told)
+        return Finding("down", f"Nobody serves ({told})." if told else "Nothing is heard of it.")
+
+    return check
+
+
+_WORDS = {"owner": "serves", "standby": "stands by", "draining": "is ending"}
+
+
+def _name(peer: object) -> str:
+    return str(getattr(peer, "name", ""))

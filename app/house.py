@@ -1,27 +1,27 @@
-"""What a controller has from its first second, whether it owns the queues or stands by: database, orders, menus, the link.
+"""What every process of a controller has from its first second, whatever its roles: journal, database, users, jobs, bus.
 
-Joins floors 0 to 2; holds no rule of any of them. A menu may be given to any controller that beats, so everything a menu
-needs is here; what only one may do at a time is in `owner.py`.
+Joins floors 0 to 2; holds no rule of any of them. What a role needs besides is in `app/roles`; what only one may do at a
+time begins in `owner.py`. A menu may be given to any telephony process that beats, so that half of the role begins here.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app import people
-from app.lookup import DeskLookup
+from app.roles import ACD, ALL, TELEPHONY, WEB, WORKER, process_name
+from app.roles.links import Links
+from app.roles.telephony import Telephony
 from app.world.plan import WorldPlan
 from app.world.process import ProcessId, holder_name
 from core.breaker import Breaker
 from core.bus.redis_bus import RedisBus
+from core.bus.streams import factory
 from core.clock import SystemClock
 from core.db import migrate
 from core.db.engine import Database
-from core.db.outbox import EventLog
 from core.events.stream import EventStream
 from core.ids import new_id
 from core.jobs.worker import JobQueue
@@ -29,36 +29,15 @@ from core.journal.flusher import Flusher, Projector
 from core.journal.journal import Journal
 from core.lease import OWNER, Lease
 from core.metrics import Metrics
-from core.prompts.library import PromptLibrary
 from core.settings import Settings
 from core.users.service import Users
-from ivr import ports
-from ivr.agi_line import MenuCalls
-from ivr.catalogue import SAMPLE, FlowCatalogue
-from ivr.runner import Runner
 from orders_bridge.http_adapter import HttpShopAdapter
 from orders_bridge.service import OrderDesk
-from pbx.agi_server import AgiServer
-from pbx.ami import AmiAddress, AmiLink
-from pbx.ami_events import AmiEvent
-from pbx.control import Control
-from pbx.heartbeat import Heartbeat
 from pbx.store import InteractionProjector
 from recordings.store import RecordingProjector
 from routing.store import RoutingProjector
 
 REPORTS_POOL = 4
-
-
-class JournalledSessions:
-    """Satisfies `ivr.ports.Sessions`: the last place of a caller in a menu, from the event table."""
-
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
-
-    async def last(self, interaction_id: str) -> Mapping[str, Any] | None:
-        waits = [e.record for e in await self._log.for_interaction(interaction_id) if e.record["kind"] == "FlowWaited"]
-        return waits[-1]["session"] if waits else None
 
 
 def projectors(routing: RoutingProjector) -> list[Projector]:
@@ -67,20 +46,19 @@ def projectors(routing: RoutingProjector) -> list[Projector]:
 
 
 class House:
-    """`await open(stack)` once; then `parts()` are its tasks. The link's events go to `on_event` of whoever owns."""
+    """`await open(stack)` once; then `parts()` are its tasks. `links` is None when all roles are joined here."""
 
-    def __init__(self, plan: WorldPlan, settings: Settings, slot: int) -> None:
-        self.plan, self.settings, self.slot = plan, settings, slot
+    def __init__(self, plan: WorldPlan, settings: Settings, slot: int = 1, roles: frozenset[str] = ALL) -> None:
+        self.plan, self.settings, self.slot, self.roles = plan, settings, slot, roles
+        self.name = f"{process_name(roles)}-{slot}"
         self.clock = SystemClock()
         self.metrics = Metrics()
-        self.journal_file = plan.folders.journal / f"controller-{slot}.sqlite"
-        self.journal = Journal(self.journal_file, f"controller-{new_id()}")
+        self.journal_file = plan.folders.journal / f"{self.name}.sqlite"
+        self.journal = Journal(self.journal_file, f"{process_name(roles)}-{new_id()}")
         self.stream = EventStream(self.journal)
         self.zone = ZoneInfo(settings.time_zone)
-        self.link_up = asyncio.Event()
-        self.on_event: Callable[[AmiEvent], None] = lambda _event: None
-        self.on_up: Callable[[], Awaitable[None]] | None = None
-        self.on_down: Callable[[str], None] = lambda _reason: None
+        self.telephony: Telephony | None = None
+        self.links: Links | None = None
 
     async def open(self, stack: AsyncExitStack) -> None:
         plan = self.plan
@@ -102,10 +80,30 @@ class House:
         await people.settle(plan, self.users, self.database)
         self.jobs = JobQueue(self.database, self.clock, new_id)
         self.bus = RedisBus(plan.redis.url)
-        self.lease = Lease(self.database, OWNER, holder_name(), is_dead=ProcessId.holder_is_dead)
-        self._make_orders(stack)
-        self._make_link()
-        self._make_menus()
+        self.leases = [self._lease(name) for name in self._owned()]
+        if self.roles != ALL:
+            self.links = Links(
+                factory(plan.redis.url), name=self.name, roles=self.roles, life=new_id()[-12:], stream=self.stream,
+                clock=self.clock, metrics=self.metrics,
+            )  # fmt: skip
+        if self.roles & {TELEPHONY, WEB}:
+            self._make_orders(stack)
+        if TELEPHONY in self.roles:
+            self.telephony = Telephony(self)
+
+    def _owned(self) -> list[str]:
+        """The leases under which this process works: what only one may do at a time."""
+        if self.roles == ALL:
+            return [OWNER]
+        by_role = {ACD: OWNER, TELEPHONY: f"telephony:{self.plan.node}", WORKER: "worker"}
+        return [name for role, name in by_role.items() if role in self.roles]
+
+    def _lease(self, name: str) -> Lease:
+        return Lease(self.database, name, holder_name(), is_dead=ProcessId.holder_is_dead)
+
+    def holds(self) -> bool:
+        """Whether what only one may do is ours now."""
+        return all(lease.holds() for lease in self.leases)
 
     def _make_orders(self, stack: AsyncExitStack) -> None:
         shop = HttpShopAdapter(
@@ -117,39 +115,15 @@ class House:
             shop, self.stream, self.clock, zone=self.zone, country=self.settings.country, storage=self.database
         )
 
-    def _make_link(self) -> None:
-        ami = self.plan.ami
-        address = AmiAddress(ami.host, ami.port, ami.controller.user, ami.controller.password)
-        self.link = AmiLink(
-            address, on_event=lambda event: self.on_event(event), on_up=self._on_link_up, on_down=self._on_link_down
-        )
-        self.control = Control(self.link)
-        self.heartbeat = Heartbeat(
-            self.link, self.control, slot=self.slot, life=new_id()[-12:], superseded=lambda: self.lease.superseded()
-        )
-
-    def _make_menus(self) -> None:
-        catalogue = FlowCatalogue({self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample")
-        catalogue.publish_file(SAMPLE, actor="system")
-        runner = Runner(
-            catalogue, DeskLookup(self.desk), ports.KnownQueues(frozenset(self.settings.queues)), self.stream, self.clock,
-            prompts=PromptLibrary(),
-        )  # fmt: skip
-        address = self.plan.agi if self.slot == 1 else self.plan.standby_agi
-        menus = MenuCalls(runner, JournalledSessions(EventLog(self.database)))
-        self.agi = AgiServer(menus, host=address.host, port=address.port)
-
-    async def _on_link_up(self) -> None:
-        """A new link: the heartbeat first (callers are waiting for it), then whatever the owner does."""
-        await self.heartbeat.greet()
-        if self.on_up is not None:
-            await self.on_up()
-        self.link_up.set()
-
-    def _on_link_down(self, reason: str) -> None:
-        self.link_up.clear()
-        self.on_down(reason)
+    async def agents(self) -> dict[str, str]:
+        """Names of the people who have a phone, by extension."""
+        return {user.extension: user.name for user in await self.users.all() if user.extension and user.active}
 
     def parts(self) -> list[Any]:
         """What runs until the process ends, also while it drains."""
-        return [self.flusher.run(), self.link.run(), self.heartbeat.run()]
+        parts: list[Any] = [self.flusher.run()]
+        if self.telephony is not None:
+            parts += self.telephony.lasting()
+        if self.links is not None:
+            parts.append(self.links.run())
+        return parts

@@ -57,7 +57,8 @@ class OrderScreenPop:
             "made_at": offer.at.isoformat(timespec="milliseconds"), "pop": pop,
         }  # fmt: skip
 
-    async def push(self, offer: OfferMade, item: WorkItem) -> None:
+    async def push(self, offer: OfferMade, item: WorkItem) -> int:
+        """Returns the number of windows it was written to."""
         message = self.card(offer, item)
         feeds = await self._hub.push_card(offer.extension, message)
         pop = message["pop"]
@@ -65,3 +66,4 @@ class OrderScreenPop:
             interaction_id=item.interaction_id, at=self._clock.now(), offer_id=offer.offer_id, extension=offer.extension,
             feeds=feeds, card={"order_id": pop.get("order_id", ""), "kind": pop.get("kind", "")},
         ))  # fmt: skip
+        return feeds

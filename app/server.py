@@ -1,7 +1,8 @@
-"""`python -m app.server --home DIR --slot N`: a controller process, until SIGTERM (drains first) or SIGINT (at once).
+"""`python -m app.server --home DIR --slot N [--roles A,B]`: a controller process, until SIGTERM (drains) or SIGINT (at once).
 
-Started and supervised by the launcher, which reads `run/controller-N.beat` (touched from this loop) and
-`run/controller-N.ready` (what it is now: standby, owner, draining). Ends with 75 when somebody else owns the queues.
+Started and supervised by the launcher, which reads `run/NAME-N.beat` (touched from this loop) and `run/NAME-N.ready` (what
+it is now: standby, owner, draining); NAME is `controller`, or the roles when it has not all of them. Ends with 75 when
+somebody else owns what was ours.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from app.roles import ALL, ROLES, parse, process_name
 from app.wiring import Controller
 from app.world.plan import WorldPlan, read_plan, write_private
 from core import logs
@@ -32,11 +34,12 @@ STOP_S = 1.5
 SUPERSEDED = 75
 
 
-async def serve(plan: WorldPlan, home: Path, slot: int) -> int:
+async def serve(plan: WorldPlan, home: Path, slot: int, roles: frozenset[str] = ALL) -> int:
     settings = load_settings(home / "aftercall.toml")
     logs.set_up(settings.log.level, settings.log.format)
-    ready_file, beat_file = plan.folders.run / f"controller-{slot}.ready", plan.folders.run / f"controller-{slot}.beat"
-    controller = Controller(plan, settings, slot)
+    name = f"{process_name(roles)}-{slot}"
+    ready_file, beat_file = plan.folders.run / f"{name}.ready", plan.folders.run / f"{name}.beat"
+    controller = Controller(plan, settings, slot, roles)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop.set)
@@ -96,15 +99,23 @@ def _tell_what_hangs() -> None:
         structlog.get_logger().error("task_does_not_end", task=task.get_name(), of=str(task.get_coro()), where=where)
 
 
+def _roles(text: str) -> frozenset[str]:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="app.server")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--slot", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--roles", type=_roles, default=ALL, help=f"out of {','.join(ROLES)}; all when not given")
     given = parser.parse_args()
     gc.disable()  # until we serve: see `_collect_from_here_on`
     faulthandler.register(signal.SIGUSR1)  # the stacks of a process that hangs, into its log
     try:
-        return asyncio.run(serve(read_plan(given.home), given.home, given.slot))
+        return asyncio.run(serve(read_plan(given.home), given.home, given.slot, given.roles))
     except AftercallError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -98,7 +98,8 @@ class Lease:
         is_dead: Callable[[str], bool] = _nobody_is_proved_dead, ttl_s: float = TTL_S,
     ) -> None:  # fmt: skip
         self._database = database
-        self._name, self._holder = name, holder
+        self.name = self._name = name
+        self._holder = holder
         self._is_dead = is_dead
         self._ttl_s = ttl_s
         self._monotonic = database.clock.monotonic

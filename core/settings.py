@@ -130,6 +130,22 @@ class SupervisorSettings(Section):
     )
 
 
+def _roles(groups: list[str]) -> list[str]:
+    known = ("telephony", "acd", "web", "worker", "transcriber")
+    names = [name.strip() for group in groups for name in group.split(",")]
+    if groups and sorted(names) != sorted(known):
+        raise ValueError(f"each of {', '.join(known)} stands in exactly one process")
+    return groups
+
+
+class SplitSettings(Section):
+    """Which roles live in a process of their own. Apart, they are joined by Redis Streams."""
+
+    processes: Annotated[list[str], AfterValidator(_roles)] = Field(
+        [], description='empty = all in one process; else e.g. ["telephony", "acd", "web,worker", "transcriber"]'
+    )
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
@@ -163,6 +179,7 @@ class Settings(BaseSettings):
     )
     sample: SampleSettings = SampleSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
+    split: SplitSettings = SplitSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("time_zone")

@@ -33,12 +33,16 @@ class Heartbeat:
         slot: int = 1,
         life: str = "0",
         superseded: Callable[[], None] = lambda: None,
+        routed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._link = link
         self._control = control
         self._slot = slot
         self._life = life  # no two lives of a slot send the same beat
         self._superseded = superseded
+        self._routed = (
+            routed  # whether somebody decides about those who wait: the owner of the queues may live elsewhere
+        )
         self._count = 0
         self._watchdog_seen = ""
         self.epoch = 0
@@ -53,6 +57,14 @@ class Heartbeat:
         await self._beat()
         await self._control.set_global("AC_QUIET", "0")
         return self.epoch
+
+    async def follow(self, epoch: int) -> bool:
+        """The queues are owned under this epoch, and the switch was told so before our time. False when it knows a newer one."""
+        if await self._known_epoch() > epoch:
+            return False
+        self.epoch = epoch
+        await self._tell_epoch()
+        return True
 
     def disown(self) -> None:
         """The queues are somebody else's: from now on we beat for our own menus alone."""
@@ -90,7 +102,7 @@ class Heartbeat:
     async def _beat(self) -> None:
         self._count += 1
         await self._control.set_global(f"AC_HB_{self._slot}", f"{self._life}.{self._count}")
-        if self.epoch:
+        if self.epoch and self._routed():
             await self._control.set_global("AC_HB", f"{self._life}.{self._count}")
 
     async def _known_epoch(self) -> int:

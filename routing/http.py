@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -72,20 +72,31 @@ def agent_view(agent: Agent) -> AgentView:
     )  # fmt: skip
 
 
+def agent_views(acd: Acd) -> list[AgentView]:
+    return [agent_view(agent) for agent in sorted(acd.book.agents.values(), key=lambda agent: agent.extension)]
+
+
+def queue_views(acd: Acd) -> list[QueueView]:
+    """The queues that are configured, and those in which somebody waits all the same."""
+    names = sorted({*acd.book.queues, *(item.queue for item in acd.book.waiting.values())})
+    return [_queue(acd, name) for name in names]
+
+
 class RoutingHttp:
+    """The four operations over an ACD in this process."""
+
     def __init__(self, acd: Acd) -> None:
         self._acd = acd
 
     async def agents(self, _request: Request) -> Page[AgentView]:
-        agents = sorted(self._acd.book.agents.values(), key=lambda agent: agent.extension)
-        return Page[AgentView](items=[agent_view(agent) for agent in agents])
+        return Page[AgentView](items=agent_views(self._acd))
 
     async def set_state(self, request: Request) -> AgentView:
-        extension, body = _own_or_supervised(request), request.body
+        extension, body = own_or_supervised(request), request.body
         return agent_view(self._acd.set_state(extension, body.state, body.reason, actor=f"user:{request.caller.name}"))
 
     async def wrap_up(self, request: Request) -> AgentView:
-        extension, body = _own_or_supervised(request), request.body
+        extension, body = own_or_supervised(request), request.body
         actor = f"user:{request.caller.name}"
         if body.action == "extend":
             return agent_view(self._acd.extend_wrap_up(extension, body.seconds, actor=actor))
@@ -94,40 +105,39 @@ class RoutingHttp:
         )
 
     async def queues(self, _request: Request) -> Page[QueueView]:
-        book = self._acd.book
-        names = sorted({*book.queues, *(item.queue for item in book.waiting.values())})
-        return Page[QueueView](items=[self._queue(name) for name in names])
-
-    def _queue(self, name: str) -> QueueView:
-        book = self._acd.book
-        policy = book.policy(name)
-        items = sorted((item for item in book.waiting.values() if item.queue == name), key=lambda item: item.order)
-        return QueueView(
-            name=name, skills=dict(policy.skills), ring_s=policy.ring_s, wrap_up_s=policy.wrap_up_s,
-            waiting=[self._waiting(item) for item in items],
-        )  # fmt: skip
-
-    def _waiting(self, item: WorkItem) -> WaitingView:
-        return WaitingView(
-            interaction_id=item.interaction_id, enqueued_at=item.enqueued_at, language=item.language,
-            priority=item.priority, attempts=item.attempts, why=self._why(item),
-        )  # fmt: skip
-
-    def _why(self, item: WorkItem) -> str:
-        """Why nobody has taken it yet; who has the skills is named first."""
-        book = self._acd.book
-        if not self._acd.link_up:
-            return "the telephone switch does not answer"
-        policy = book.queues.get(item.queue)
-        wanted = wanted_skills(item, policy)
-        agents = sorted(book.agents.values(), key=lambda agent: (bool(lacks(agent, wanted)), agent.extension))
-        whys = [hindrance(item, agent, policy) for agent in agents[:WHYS]]
-        if not whys:
-            return "there are no agents"
-        return "it is tried again in a moment" if "" in whys else "; ".join(whys)
+        return Page[QueueView](items=queue_views(self._acd))
 
 
-def _own_or_supervised(request: Request) -> str:
+def _queue(acd: Acd, name: str) -> QueueView:
+    policy = acd.book.policy(name)
+    items = sorted((item for item in acd.book.waiting.values() if item.queue == name), key=lambda item: item.order)
+    return QueueView(
+        name=name, skills=dict(policy.skills), ring_s=policy.ring_s, wrap_up_s=policy.wrap_up_s,
+        waiting=[_waiting(acd, item) for item in items],
+    )  # fmt: skip
+
+
+def _waiting(acd: Acd, item: WorkItem) -> WaitingView:
+    return WaitingView(
+        interaction_id=item.interaction_id, enqueued_at=item.enqueued_at, language=item.language,
+        priority=item.priority, attempts=item.attempts, why=_why(acd, item),
+    )  # fmt: skip
+
+
+def _why(acd: Acd, item: WorkItem) -> str:
+    """Why nobody has taken it yet; who has the skills is named first."""
+    if not acd.link_up:
+        return "the telephone switch does not answer"
+    policy = acd.book.queues.get(item.queue)
+    wanted = wanted_skills(item, policy)
+    agents = sorted(acd.book.agents.values(), key=lambda agent: (bool(lacks(agent, wanted)), agent.extension))
+    whys = [hindrance(item, agent, policy) for agent in agents[:WHYS]]
+    if not whys:
+        return "there are no agents"
+    return "it is tried again in a moment" if "" in whys else "; ".join(whys)
+
+
+def own_or_supervised(request: Request) -> str:
     """The extension in the path, when the caller may act for it. Raises Refused."""
     extension = request.path["ext"]
     if request.caller.extension != extension and not request.caller.may(Role.SUPERVISOR):
@@ -135,8 +145,20 @@ def _own_or_supervised(request: Request) -> str:
     return extension
 
 
+class Operations(Protocol):
+    """What the routes need: `RoutingHttp`, or the same asked of an ACD elsewhere."""
+
+    async def agents(self, request: Request, /) -> Page[AgentView]: ...
+    async def set_state(self, request: Request, /) -> AgentView: ...
+    async def wrap_up(self, request: Request, /) -> AgentView: ...
+    async def queues(self, request: Request, /) -> Page[QueueView]: ...
+
+
 def routes(acd: Acd) -> list[Route]:
-    http = RoutingHttp(acd)
+    return routes_of(RoutingHttp(acd))
+
+
+def routes_of(http: Operations) -> list[Route]:
     return [
         Route("GET", "/api/agents", http.agents, "Agents with their states and phones", Page[AgentView], tag="routing"),
         Route("POST", "/api/agents/{ext}/state", http.set_state, "Puts an agent READY, NOT_READY(reason) or OFFLINE",

@@ -41,15 +41,14 @@ class Between:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        loop = asyncio.get_running_loop()
         # Small buffers: what a controller leaves unread is felt here at once.
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
         writer.transport.set_write_buffer_limits(0)
         with contextlib.suppress(OSError):
             theirs, ours = await asyncio.open_connection(self._to.host, self._to.port)
             self._writers[writer] = ours
-            pumps = [
-                asyncio.ensure_future(pump) for pump in (self._orders(reader, ours), self._messages(theirs, writer))
-            ]
+            pumps = [loop.create_task(pump) for pump in (self._orders(reader, ours), self._messages(theirs, writer))]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
                 pump.cancel()

@@ -47,6 +47,30 @@ def tally(board: Board, events: Iterable[DomainEvent]) -> Board:
     return _count(board, replace(board, queues=queues, agents=agents), all_queues=True)
 
 
+def redraw(board: Board, events: Iterable[DomainEvent]) -> Board:
+    """The board drawn anew from all that still lives; the day's figures and the names stay as they stand."""
+    zero: dict[str, Any] = {"waiting": 0, "ringing": 0, "talking": 0, "oldest_at": None}
+    queues = {name: replace(queue, **zero) for name, queue in board.queues.items()}
+    agents = {ext: BoardAgent(ext, agent.name) for ext, agent in board.agents.items()}
+    told = replace(board, calls={}, alerts={}, queues=queues, agents=agents)
+    for event in events:
+        told, _ = apply(told, event)
+    figures = {
+        name: replace(
+            queue, answered=was.answered, answered_in_t=was.answered_in_t, abandoned=was.abandoned,
+            overflowed=was.overflowed, day=was.day,
+        )
+        for name, queue in told.queues.items()
+        for was in [board.queues.get(name, BoardQueue(name, threshold_s=queue.threshold_s))]
+    }  # fmt: skip
+    people = {
+        ext: replace(agent, answered=was.answered, missed=was.missed, day=was.day)
+        for ext, agent in told.agents.items()
+        for was in [board.agents.get(ext, BoardAgent(ext))]
+    }
+    return replace(told, queues=figures, agents=people)
+
+
 def turn_day(board: Board, day: str) -> tuple[Board, Patch]:
     """Sets the day's figures to zero where they are of another day than `day` (ISO, in the board's zone)."""
     queues = {

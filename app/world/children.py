@@ -137,7 +137,7 @@ class Child:
         with open_log(self.spec.log) as log:
             return await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **self.spec.environment}, cwd=self.spec.folder, start_new_session=True,
+                env={**_inherited(), **self.spec.environment}, cwd=self.spec.folder, start_new_session=True,
                 pass_fds=self.spec.inherits,
             )  # fmt: skip
 
@@ -176,6 +176,13 @@ class Child:
                 return "\n".join(log.read().decode("utf-8", "replace").rstrip().splitlines()[-lines:])
         except OSError:
             return ""
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, but for what is said to us alone: systemd listens to the launcher and to nobody under it."""
+    return {
+        key: value for key, value in os.environ.items() if key not in ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
+    }
 
 
 def dies_with_us(command: Sequence[str]) -> list[str]:

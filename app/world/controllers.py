@@ -1,7 +1,8 @@
-"""The controllers of one world: one owns the queues, one stands by; whoever's loop is silent is killed and started again.
+"""The controllers of one kind: one owns what only one may, one stands by; whoever's loop is silent is killed and started again.
 
-Decides who is late and in which order they are started and restarted; who owns what is decided by their lease. Invariants:
-the second one starts when the first serves; never are both restarted at a time.
+A kind has all roles, or some when the house is split. Decides who is late and in which order they are started and
+restarted; who owns what is decided by their lease. Invariants: the second one starts when the first serves; never are both
+restarted at a time.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ class Controllers:
 
     def __init__(
         self, folder: Path, specs: Sequence[ChildSpec], limits: SupervisorSettings, say: Report,
-        started: Callable[[str, int], None], changed: Callable[[], None],
+        started: Callable[[str, int], None], changed: Callable[[], None], *, name: str = "controller",
     ) -> None:  # fmt: skip
         self._folder, self._limits, self._say, self._changed = folder, limits, say, changed
+        self.name = name
         self._all = asyncio.Event()
         self.children = {
             spec.role: Child(spec, say, started, before_start=functools.partial(self._forget, spec.role))
@@ -72,10 +74,11 @@ class Controllers:
             return ""
 
     def pids(self) -> dict[str, int]:
-        """`controller` is whoever owns (or the first, while nobody does), `standby` the other; 0 while one is dead."""
+        """Of this kind's name is whoever owns (or the first, while nobody does), the other is its standby; 0 while dead."""
         first = self.owner() or next(iter(self.children))
         others = [role for role in self.children if role != first]
-        names = {first: "controller", **dict.fromkeys(others, "standby")}
+        standby = "standby" if self.name == "controller" else f"{self.name}-standby"
+        names = {first: self.name, **dict.fromkeys(others, standby)}
         return {name: self.children[role].pid for role, name in names.items()}
 
     # --- looking after them

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from app.probe import SipProbe
+from app.roles import ACD, ALL, ROLES, TELEPHONY, parse, process_name
 from app.world import services, switch
 from app.world.bundle import Bundle
 from app.world.children import Child, ChildSpec, Report, sweep
 from app.world.controllers import Controllers
+from app.world.notify import notify, watchdog
 from app.world.plan import WorldPlan, read_plan, write_private
 from app.world.planner import Options, make_plan, new_instance
 from app.world.ports import Claims
@@ -45,7 +47,7 @@ class Programs:
 
     asterisk: Bundle
     redis: Bundle | None
-    controller: Callable[[WorldPlan, int], ChildSpec] = services.controller_spec
+    controller: Callable[..., ChildSpec] = services.controller_spec  # (plan, slot), and roles when the house is split
 
 
 class Launcher:
@@ -65,8 +67,9 @@ class Launcher:
         self._configuration = ""
         self._orders: list[dict[str, Any]] = []
         self._ready = False
+        self._first_serves = asyncio.Event()
         self._failure = ""
-        self._controllers: Controllers
+        self._kinds: list[Controllers] = []
 
     # --- the whole life
 
@@ -81,17 +84,18 @@ class Launcher:
         try:
             async with asyncio.TaskGroup() as group:
                 for role, child in self._children.items():
-                    group.create_task(
-                        self._controllers.run(role) if role in self._controllers.children else child.run()
-                    )
+                    kind = next((kind for kind in self._kinds if role in kind.children), None)
+                    group.create_task(self._run_kind(kind, role) if kind is not None else child.run())
+                watching = [kind.watch() for kind in self._kinds]
                 helpers = [
                     group.create_task(work)
                     for work in (
                         self._start(when_ready),
-                        self._controllers.watch(),
                         self._roll_when_asked(),
                         self._watch_switch(),
-                    )
+                        watchdog(),
+                        *watching,
+                    )  # fmt: skip
                 ]
                 try:
                     await self._stop.wait()
@@ -211,12 +215,32 @@ class Launcher:
             specs.append((services.shop_spec(plan, sample.orders, sample.seed), _nothing, None))
         for spec, before, running in specs:
             self._children[spec.role] = Child(spec, self._say, self._started, before_start=before, adopted=running)
-        slots = (1, 2) if self._settings.supervisor.standby else (1,)
-        self._controllers = Controllers(
-            plan.folders.run, [self._programs.controller(plan, slot) for slot in slots], self._settings.supervisor,
-            self._say, self._started, self._write_world,
+        self._kinds = [self._kind(roles) for roles in self._groups()]
+        for kind in self._kinds:
+            self._children |= kind.children
+
+    def _groups(self) -> list[frozenset[str]]:
+        """The sets of roles that have a process here, in the order in which they are started."""
+        groups = [parse(text) for text in self._settings.split.processes] or [ALL]
+        if self._options.roles is not None:
+            groups = [self._options.roles]
+        return sorted(groups, key=lambda roles: min(ROLES.index(role) for role in roles))
+
+    def _kind(self, roles: frozenset[str]) -> Controllers:
+        """One process with these roles, and one that stands by where only one may own them."""
+        slots = (1, 2) if self._settings.supervisor.standby and roles & {TELEPHONY, ACD} else (1,)
+        make = self._programs.controller
+        specs = [make(self.plan, slot) if roles == ALL else make(self.plan, slot, roles) for slot in slots]
+        return Controllers(
+            self.plan.folders.run, specs, self._settings.supervisor, self._say, self._started, self._write_world,
+            name=process_name(roles),
         )  # fmt: skip
-        self._children |= self._controllers.children
+
+    async def _run_kind(self, kind: Controllers, role: str) -> None:
+        """Those after the first begin when it serves: it has brought the database to the newest schema."""
+        if kind is not self._kinds[0]:
+            await self._first_serves.wait()
+        await kind.run(role)
 
     def _started(self, role: str, pid: int) -> None:
         """A life began: whoever comes after us must be able to find it."""
@@ -239,7 +263,8 @@ class Launcher:
                     group.create_task(self._wait("redis", services.redis_ready(self.plan)))
                 if "shop" in self._children:
                     group.create_task(self._wait("shop", self._ask_shop()))
-                group.create_task(self._wait("controller-1", self._controllers.owned()))
+                for number, kind in enumerate(self._kinds):
+                    group.create_task(self._wait(next(iter(kind.children)), self._owned(kind, first=not number)))
         except TimeoutError:
             self._fail(f"not everything was ready after {self._settings.supervisor.start_s:g} s")
         except BaseExceptionGroup as errors:
@@ -247,7 +272,9 @@ class Launcher:
         else:
             self._ready = True
             self._write_world()
-            self._controllers.all_may_start()
+            for kind in self._kinds:
+                kind.all_may_start()
+            notify("READY=1\nSTATUS=everything serves")
             when_ready(self.plan)
 
     def _fail(self, why: str) -> None:
@@ -269,6 +296,11 @@ class Launcher:
             watching.cancel()
         self._say(f"{role} is ready ({asyncio.get_running_loop().time() - begun:.1f} s)")
 
+    async def _owned(self, kind: Controllers, *, first: bool) -> None:
+        await kind.owned()
+        if first:
+            self._first_serves.set()
+
     async def _ask_shop(self) -> None:
         self._orders = await services.shop_samples(self.plan)
 
@@ -276,8 +308,11 @@ class Launcher:
         """What outsiders are told; again whenever a process changes. `controller` is whoever owns the queues."""
         if not self._ready:
             return
-        others = {role: child.pid for role, child in self._children.items() if role not in self._controllers.children}
-        pids = {"launcher": os.getpid(), **others, **self._controllers.pids()}
+        ours = {role for kind in self._kinds for role in kind.children}
+        pids = {role: child.pid for role, child in self._children.items() if role not in ours}
+        pids = {"launcher": os.getpid(), **pids}
+        for kind in self._kinds:
+            pids |= kind.pids()
         handle = self.plan.handle(asterisk_pid=pids["asterisk"], pids=pids, orders=self._orders)
         write_private(self._file("world.json"), json.dumps(handle, ensure_ascii=False, indent=1) + "\n")
 
@@ -297,8 +332,9 @@ class Launcher:
             await self._roll.wait()
             self._roll.clear()
             try:
-                await self._controllers.roll()
-                self._say("both controllers were restarted")
+                for kind in self._kinds:
+                    await kind.roll()
+                self._say("both controllers were restarted" if len(self._kinds) == 1 else "all roles were restarted")
             except TimeoutError:
                 self._say("a controller did not come back in time; the restart stops here")
 
@@ -306,14 +342,19 @@ class Launcher:
 
     async def _stop_all(self) -> None:
         """In reverse: what uses the others first; the helpers together."""
+        notify("STOPPING=1")
         self._file("world.json").unlink(missing_ok=True)
-        await asyncio.gather(*(child.stop() for child in self._controllers.children.values()))
+        await asyncio.gather(*(child.stop() for kind in self._kinds for child in kind.children.values()))
+        self._first_serves.set()  # nobody waits for their turn any more
+        for kind in self._kinds:
+            kind.all_may_start()
         await asyncio.gather(*(child.stop() for child in self._children.values()))
 
     def _clean(self) -> None:
         for name in ("children.json", "asterisk.json", "switch.json", "redis.conf"):
             self._file(name).unlink(missing_ok=True)
-        self._controllers.clean()
+        for kind in self._kinds:
+            kind.clean()
         folders = self.plan.folders
         if folders.asterisk not in folders.asterisk_run.parents:
             shutil.rmtree(folders.asterisk_run, ignore_errors=True)

@@ -49,10 +49,11 @@ _PEOPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says; 0 = as the settings say."""
+    """What the command line says; 0 = as the settings say. `roles`: only one process with these runs here."""
 
     http_port: int = 0
     sip_port: int = 0
+    roles: frozenset[str] | None = None
 
 
 def folders_of(home: Path, instance: str, settings: Settings) -> Folders:

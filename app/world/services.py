@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.roles import ALL, in_order, process_name
 from app.world.children import ChildSpec
 from app.world.plan import WorldPlan, write_private
 
@@ -43,11 +44,14 @@ def shop_spec(plan: WorldPlan, orders: int, seed: int) -> ChildSpec:
     return ChildSpec("shop", command, plan.folders.log / "shop.log", environment, CODE)
 
 
-def controller_spec(plan: WorldPlan, slot: int) -> ChildSpec:
+def controller_spec(plan: WorldPlan, slot: int, roles: frozenset[str] = ALL) -> ChildSpec:
     """One of the two controllers. SIGINT ends it at once (the world ends); SIGTERM lets it hand over and drain."""
     command = [sys.executable, "-m", "app.server", "--home", str(plan.home), "--slot", str(slot)]
-    log = plan.folders.log / f"controller-{slot}.log"
-    return ChildSpec(f"controller-{slot}", command, log, {}, CODE, stop_s=5.0, stop_signal=signal.SIGINT)
+    if roles != ALL:
+        command += ["--roles", ",".join(in_order(roles))]
+    name = f"{process_name(roles)}-{slot}"
+    log = plan.folders.log / f"{name}.log"
+    return ChildSpec(name, command, log, {}, CODE, stop_s=5.0, stop_signal=signal.SIGINT)
 
 
 async def redis_ready(plan: WorldPlan) -> None:

@@ -20,12 +20,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from app.roles import TELEPHONY, process_name
 from app.world import cache, privilege
 from app.world.bundle import RECIPES, Bundle, ensure, version_of
 from app.world.debian import FetchError
 from app.world.debian import Progress as Tell
+from app.world.guest import Guest
 from app.world.launcher import Launcher, Programs, StartFailed
-from app.world.plan import WorldPlan
+from app.world.plan import WorldPlan, read_plan
 from app.world.planner import Options
 from core.settings import Settings, SettingsError, load_settings
 
@@ -37,6 +39,8 @@ def run(home: Path, options: Options, *, programs: Programs | None = None) -> in
     console = Console(highlight=False, soft_wrap=True)
     home = home.expanduser().absolute()
     settings = load_settings(home / "aftercall.toml")
+    if options.roles is not None and TELEPHONY not in options.roles:
+        return _run_guest(home, settings, options.roles, console)
     _make_home(home)
     with _alone(home):
         (home / "run" / "world.json").unlink(missing_ok=True)  # whoever waits for it waits for this start
@@ -46,6 +50,18 @@ def run(home: Path, options: Options, *, programs: Programs | None = None) -> in
         _give_up_root(home, settings, options, programs, console)
         launcher = Launcher(home, settings, options, programs, lambda line: console.print(line, markup=False))
         return asyncio.run(launcher.run(lambda plan: _tell(console, plan)))
+
+
+def _run_guest(home: Path, settings: Settings, roles: frozenset[str], console: Console) -> int:
+    """Some roles alone, on the home of a world that another launcher brings about (the one with telephony)."""
+    read_plan(home)  # raises NoPlan before anything is done
+    with _alone(home, f"launcher-{process_name(roles)}.lock"):
+        _allow_files()
+        identity = privilege.identity_for(home)
+        if identity is not None:
+            privilege.step_down(identity, [privilege.CAP_DAC_READ_SEARCH])
+        guest = Guest(home, settings, roles, lambda line: console.print(line, markup=False))
+        return asyncio.run(guest.run())
 
 
 def ask_to_roll(home: Path) -> int:
@@ -102,8 +118,8 @@ def _make_home(home: Path) -> None:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    with os.fdopen(os.open(home / "run" / "launcher.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+") as lock:
+def _alone(home: Path, name: str = "launcher.lock") -> Iterator[None]:
+    with os.fdopen(os.open(home / "run" / name, os.O_RDWR | os.O_CREAT, 0o600), "r+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

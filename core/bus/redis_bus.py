@@ -80,7 +80,7 @@ class RedisBus:
         client = link(self._url)
         try:
             while True:
-                _end_if_cancelled()
+                end_if_cancelled()
                 await self._news.wait()
                 self._news.clear()
                 while self._out:
@@ -132,7 +132,7 @@ class RedisBus:
         missing = {(PREFIX + topic).encode() for topic in topics}
         asked = False
         while not self._wanted.is_set():
-            _end_if_cancelled()
+            end_if_cancelled()
             message = await pubsub.get_message(timeout=QUIET_S)
             if message is None:
                 if asked or missing:
@@ -152,13 +152,13 @@ class RedisBus:
                 self.up = True
 
     def _mark_down(self, error: Exception) -> None:
-        _end_if_cancelled()
+        end_if_cancelled()
         if self.up:
             structlog.get_logger().warning("redis_unavailable", reason=str(error))
         self.up = False
 
 
-def _end_if_cancelled() -> None:
+def end_if_cancelled() -> None:
     """The Redis client sometimes takes a cancellation of ours for its own time-out; it ends us all the same."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

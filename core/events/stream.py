@@ -8,7 +8,7 @@ take a fresh snapshot, it never slows others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Protocol
 
 from core.events.base import DomainEvent
@@ -52,6 +52,12 @@ class Subscription:
         self._events.append(event)
         self._waker.set()
 
+    def take(self) -> list[DomainEvent]:
+        """What lies in the queue now, out of it."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
     def close(self) -> None:
         self._closed = True
         self._stream.forget(self)
@@ -68,11 +74,13 @@ class Subscription:
 
 
 class EventStream:
-    """`emit` writes to the journal (when there is one) and fans out to the subscriptions of this process."""
+    """`emit` writes to the journal (when there is one) and fans out to the subscriptions of this process. `abroad`, when
+    it is set, takes what this process tells to the others."""
 
     def __init__(self, journal: EventSink | None = None) -> None:
         self._journal = journal
         self._subscriptions: list[Subscription] = []
+        self.abroad: Callable[[DomainEvent], None] | None = None
 
     def emit(self, event: DomainEvent) -> None:
         if self._journal is not None:
@@ -81,8 +89,16 @@ class EventStream:
 
     def spread(self, event: DomainEvent) -> None:
         """To the listeners only: for events whose record already stands in the database (a unit of work's)."""
+        if self.abroad is not None:
+            self.abroad(event)
         for subscription in self._subscriptions:
             subscription.put(event)
+
+    def hear(self, event: DomainEvent, *, but: Collection[str] = ()) -> None:
+        """To the listeners here (`but` those of these names): for what another process told, and has written down."""
+        for subscription in self._subscriptions:
+            if subscription.name not in but:
+                subscription.put(event)
 
     def subscribe(
         self, name: str, waker: Waker, *, bound: int = 10_000, only: Collection[str] | None = None

@@ -49,6 +49,10 @@ class JobQueue:
         self._lease_s = lease_s
         self._longest_s = longest_s
         self._news = asyncio.Event()
+        self._in_hand = 0
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.on_quarantine: list[Given] = []
         database.on_commit.append(self._news.set)
 
@@ -61,15 +65,29 @@ class JobQueue:
     def wake(self) -> None:
         self._news.set()
 
+    def close(self) -> None:
+        """This process begins no job any more; `await idle()` for those in hand."""
+        self._closing = True
+        self._news.set()
+
+    async def idle(self) -> None:
+        await self._idle.wait()
+
     async def run(self, handlers: Mapping[str, Handler]) -> None:
         """One job after another, for ever. Run it several times at once for more hands."""
         owner = self._ids()
-        while True:
+        while not self._closing:
             self._news.clear()
+            self._in_hand += 1
+            self._idle.clear()
             try:
                 worked = await self.work_once(handlers, owner)
             except Unavailable:
                 worked = False
+            finally:
+                self._in_hand -= 1
+                if not self._in_hand:
+                    self._idle.set()
             if worked:
                 continue
             try:

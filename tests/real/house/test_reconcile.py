@@ -106,7 +106,8 @@ async def test_after_five_calls_and_a_killed_owner_nothing_differs_and_what_is_f
             ("reason_unseen", calls["1"]), ("end_differs", calls["4"]), ("talk_without_segment", calls["5"]),
             ("call_unknown_to_us", "n1-999.9"),
         }  # fmt: skip
-        assert {kind: it["ids"]["path"][-10:] for it in differences if (kind := it["kind"]) in ("recording_without_file", "hash_differs")} == {
+        kinds = ("recording_without_file", "hash_differs")
+        assert {it["kind"]: it["ids"]["path"][-10:] for it in differences if it["kind"] in kinds} == {
             "recording_without_file": first.name[-10:], "hash_differs": second.name[-10:],
         }  # fmt: skip
         assert status == 1 and told["differences"] == len(found) == 6
