@@ -37,6 +37,7 @@ lease_table = Table(
 OWNER = "controller"  # of everything that only one controller may do
 TTL_S, BEAT_S, LOOK_S = 3.0, 0.75, 0.2
 ANSWER_S = 1.0
+BLIND_S = 2.0  # so long between two looks is a sleep, less is a busy machine
 FENCE = "fence_epoch"
 
 
@@ -125,7 +126,7 @@ class Lease:
                 await asyncio.sleep(LOOK_S)
                 continue
             now = self._monotonic()
-            if now_seen != seen or now - looked > 1.0:  # news, or we slept and saw nothing of what went on
+            if now_seen != seen or now - looked > BLIND_S:  # news, or we slept and saw nothing of what went on
                 seen, since = now_seen, now
             looked = now
             assert seen is not None
