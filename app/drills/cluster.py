@@ -25,7 +25,7 @@ START_S = 60.0
 
 
 class Cluster:
-    """`start()` (again), `kill()`, `freeze()`, `thaw()`, `remove()`; `url(name)`, `create(name, template=…)`."""
+    """`start()` (again), `kill()`, `freeze()`, `thaw()`, `remove()`; `url(name)`, `create(name, template=…)`, `drop(name)`."""
 
     def __init__(self) -> None:
         self._bundle = ensure("postgres")
@@ -48,7 +48,8 @@ class Cluster:
         ).check_returncode()  # fmt: skip
         (self._home / "data" / "postgresql.auto.conf").write_text(
             f"listen_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = ''\n"
-            "fsync = off\nshared_buffers = '32MB'\nmax_connections = 60\nautovacuum = off\n"
+            "fsync = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n"
+            "shared_buffers = '32MB'\nmax_connections = 60\nautovacuum = off\n"
         )
 
     def _as_nobody(self) -> None:
@@ -115,12 +116,18 @@ class Cluster:
         self._process.wait(30)
 
     async def create(self, name: str, *, template: str = "template0") -> str:
+        await self._say(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    async def drop(self, name: str) -> None:
+        await self._say(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _say(self, statement: str) -> None:
         conn = await asyncpg.connect(self.url())
         try:
-            await conn.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            await conn.execute(statement)
         finally:
             await conn.close()
-        return self.url(name)
 
     def remove(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -73,6 +73,23 @@ class EnginePromises:
         await asyncio.gather(*(add() for _ in range(60)))
         assert await place.rows(mark_table) == [("j", 60)]
 
+    async def test_who_reads_and_then_writes_is_not_refused_because_another_process_wrote_between(
+        self, place: Place
+    ) -> None:
+        database, other = await place.open(), await place.open()
+
+        async def write() -> None:
+            async with other.write() as conn:
+                await conn.execute(insert(mark_table).values(journal_id="other", seq=1))
+
+        async with database.write() as conn:
+            seen = len((await conn.execute(select(mark_table))).all())
+            task = asyncio.get_running_loop().create_task(write())
+            await asyncio.wait([task], timeout=0.2)  # on SQLite it waits for us, on Postgres it need not
+            await conn.execute(insert(mark_table).values(journal_id="j", seq=seen))
+        await task
+        assert await place.rows(mark_table) == [("j", 0), ("other", 1)]
+
     async def test_a_lock_held_by_somebody_else_is_told_in_time_and_later_writes_go_on(self, place: Place) -> None:
         database = await place.open(statement_s=QUICK_S)
         async with place.locked("journal_mark"):

@@ -31,7 +31,7 @@ from tests.suites.core import children
 from tests.suites.core.children import Counting
 from tests.suites.core.place import QUICK_S, Place, whats
 
-LIVES = 12
+LIVES = 8
 
 
 class House:

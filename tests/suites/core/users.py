@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -225,6 +226,27 @@ class UserPromises:
             assert await users.caller_for_token(token) is not None
             assert await users.caller_for_token(session) is None
             assert await users.caller_for_session(token) is None
+
+    async def test_many_questions_in_two_seconds_cost_one_look(self, place: Place) -> None:
+        users = await house(place)
+        await anna(users)
+        session, token = await session_of(users), await users.add_token("anna", "crm", actor="a")
+        read, looks = users._database.read, 0
+
+        def counted(**how: float) -> Any:
+            nonlocal looks
+            looks += 1
+            return read(**how)
+
+        users._database.read = counted  # type: ignore[method-assign]
+        for _ in range(10):
+            assert await users.caller_for_session(session) is not None
+            assert await users.caller_for_token(token) is not None
+            place.clock.advance(CACHE_S / 10 - 0.01)
+        assert looks == 2
+        place.clock.advance(CACHE_S)
+        await users.caller_for_session(session)
+        assert looks == 3
 
     async def test_what_is_known_for_a_moment_does_not_grow_without_bound(self, place: Place) -> None:
         users = await house(place)

@@ -40,7 +40,10 @@ def ids_written() -> dict[str, str]:
     found = {}
     for room in ROOMS:
         for file in sorted((ROOT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            text = file.read_text(encoding="utf-8")
+            if not re.search(r"AftercallError|BadInput|Refused|error_id", text):
+                continue
+            for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.Call):
                     words = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "error_id")]
                     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
