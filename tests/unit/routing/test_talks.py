@@ -279,6 +279,17 @@ async def test_a_late_fact_of_a_leg_that_is_over_makes_no_ghost() -> None:
 
 
 @in_virtual_time
+async def test_a_late_fact_of_an_old_leg_takes_nobody_out_of_the_queue() -> None:
+    async with house("101", lists=False) as it:
+        await talking(it)
+        it.switch.sent_back("101")
+        await it.live(WRAP_UP_S - 1)
+        it.stream.emit(pbx.CallConnected(at=it.clock.now(), **names(IX, "o-1", "101")))
+        await it.live()
+        assert IX in it.acd.book.waiting and it.state("101") == "WRAP_UP"
+
+
+@in_virtual_time
 async def test_a_talk_of_somebody_we_do_not_know_is_left_alone() -> None:
     async with house("101", agents=[record("101")]) as it:
         it.stream.emit(pbx.CallConnected(at=it.clock.now(), **names(IX, "p-1", "999")))
