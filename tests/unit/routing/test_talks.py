@@ -92,6 +92,20 @@ async def test_an_answer_that_never_reaches_the_caller_puts_the_caller_back_and_
 
 
 @in_virtual_time
+async def test_an_answer_that_only_failed_to_be_joined_is_followed_by_the_next_offer_at_once() -> None:
+    async with house("101", lists=False) as it:
+        it.switch.arrive(IX)
+        await until(lambda: it.switch.leg_of("101") is not None, within_s=1)
+        it.switch.deaf = True
+        it.switch.epoch = 2
+        it.switch.answer("101")  # not joined, for whatever reason, but the offer was not stale
+        for fact, more in ((pbx.LegAnswered, {}), (pbx.LegEnded, {"cause": 16, "answered": True})):
+            it.stream.emit(fact(at=it.clock.now(), **names(IX, "o-1", "101"), **more))
+        await it.live(0.01)
+        assert [made.attempt for made in it.told.all("OfferMade")] == [1, 2]
+
+
+@in_virtual_time
 async def test_a_caller_who_hangs_up_in_the_moment_of_the_answer_leaves_the_agent_free() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -262,6 +276,17 @@ async def test_a_late_fact_of_a_leg_that_is_over_makes_no_ghost() -> None:
         it.stream.emit(pbx.CallConnected(at=it.clock.now(), **names(IX, "o-7", "101")))  # and the caller is gone
         await it.live()
         assert it.state("101") == "READY" and not it.acd.book.offers
+
+
+@in_virtual_time
+async def test_a_late_fact_of_an_old_leg_takes_nobody_out_of_the_queue() -> None:
+    async with house("101", lists=False) as it:
+        await talking(it)
+        it.switch.sent_back("101")
+        await it.live(WRAP_UP_S - 1)
+        it.stream.emit(pbx.CallConnected(at=it.clock.now(), **names(IX, "o-1", "101")))
+        await it.live()
+        assert IX in it.acd.book.waiting and it.state("101") == "WRAP_UP"
 
 
 @in_virtual_time
