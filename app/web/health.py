@@ -8,6 +8,7 @@ open console does), the parts are looked at once a second.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -59,10 +60,17 @@ class Health:
     """The checks of this process. `means` says what callers notice when the part does not work; `worst` is how bad the
     house is off then ("down" only for what calls cannot do without). A report serves whoever asks within `fresh_s`."""
 
-    def __init__(self, *, deadline_s: float = CHECK_DEADLINE_S, fresh_s: float = FRESH_S) -> None:
+    def __init__(
+        self,
+        *,
+        deadline_s: float = CHECK_DEADLINE_S,
+        fresh_s: float = FRESH_S,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._watched: tuple[_Watched, ...] = ()
         self._deadline_s = deadline_s
         self._fresh_s = fresh_s
+        self._now = now
         self._looking = asyncio.Lock()
         self._last: tuple[float, HealthReport] | None = None
 
@@ -71,10 +79,9 @@ class Health:
 
     async def report(self) -> HealthReport:
         async with self._looking:
-            loop = asyncio.get_running_loop()
-            if self._last is None or loop.time() - self._last[0] > self._fresh_s:
+            if self._last is None or self._now() - self._last[0] > self._fresh_s:
                 report = await self._look_at_all()
-                self._last = loop.time(), report  # a look can take as long as it stays fresh
+                self._last = self._now(), report  # a look can take as long as it stays fresh
             return self._last[1]
 
     async def _look_at_all(self) -> HealthReport:
