@@ -19,7 +19,7 @@ from core.bus.model import Message, Subscriber
 CONNECT_S, READ_S = 1.0, 2.0
 PREFIX = "aftercall:"
 BOUND = 5000
-GATHER_S = 0.02
+GATHER_S = 0.1
 
 
 def link(url: str) -> redis.Redis:

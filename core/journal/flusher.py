@@ -43,7 +43,7 @@ quarantine_table = Table(
     Column("reason", Text, nullable=False),
 )
 BATCH = 500
-PAUSE_S = 0.05
+PAUSE_S = 0.25
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -86,10 +86,10 @@ class Flusher:
                     failures += 1
                     await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 (spreads retries, no secret)
                     continue
-                if not written:
+                if written < BATCH:
                     await self._news.wait()
                     self._news.clear()
-                    await asyncio.sleep(PAUSE_S)  # a batch gathers: one transaction for the facts of 50 ms
+                    await asyncio.sleep(PAUSE_S)  # a batch gathers: a transaction costs as much as fifty facts
         finally:
             self._journal.on_sync.remove(wake)
 
