@@ -91,8 +91,7 @@ async def recorded(world: OutsideWorld, switch: Switch, order: Json) -> list[str
     """The commands ours sends for such a call."""
     async with Recorder(world.facts["agi"]["port"]) as recorder:
         await switch.add(extensions="[from-trunk](+)\n" + AGI.format(did=RECORD, port=recorder.port))
-        while "AC_QUIET=0" not in await switch.cli("dialplan show globals"):
-            await asyncio.sleep(0.05)
+        await switch.heard()
         call = await one_call(world, RECORD, order, 0)
         await call.phone.close()
         await switch.quiet()

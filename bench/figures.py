@@ -11,12 +11,16 @@ Figure = dict[str, Any]
 
 
 def figure(
-    bench: str, metric: str, ours: float, peer: float | None, *, target: str, ok: bool, n: int, **more: Any
+    bench: str, metric: str, ours: float | None, peer: float | None, *, target: str, ok: bool, n: int, **more: Any
 ) -> Figure:
-    """`ours` and `peer` in the unit the metric's name ends with; `ratio` = ours / peer."""
-    ratio = round(ours / peer, 4) if peer else None
-    line = {"bench": bench, "metric": metric, "ours": round(ours, 3), "peer": None if peer is None else round(peer, 3)}
+    """`ours` and `peer` in the unit the metric's name ends with (None = not measured); `ratio` = ours / peer."""
+    ratio = None if ours is None or not peer else round(ours / peer, 4)
+    line = {"bench": bench, "metric": metric, "ours": _rounded(ours), "peer": _rounded(peer)}
     return {**line, "ratio": ratio, "target": target, "ok": bool(ok), "n": n, **more}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def at(values: Sequence[float], percent: float) -> float:

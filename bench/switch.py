@@ -50,6 +50,13 @@ class Switch:
                 raise TimeoutError("; ".join(left))
             await asyncio.sleep(0.1)
 
+    async def heard(self, *, timeout_s: float = 5.0) -> None:
+        """Returns when the dialplan has heard our controller's heartbeat: from then on callers get the menu. Raises
+        TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while "AC_QUIET=0" not in await self.cli("dialplan show globals"):
+                await asyncio.sleep(0.05)
+
     async def add(self, **files: str) -> None:
         """Appends text to `extensions`, `queues`, `manager` …, and loads them."""
         reload = {"extensions": "dialplan reload", "queues": "queue reload all", "manager": "manager reload"}

@@ -40,6 +40,7 @@ class Media(asyncio.DatagramProtocol):
         self._arrived: list[tuple[int, asyncio.Future[None]]] = []
         self.port = 0
         self.arrivals: list[float] = []
+        self.keys_sent: list[float] = []  # the loop time at which each key's end went out
         self.started_at = 0.0
         self.sending = True
 
@@ -114,6 +115,8 @@ class Media(asyncio.DatagramProtocol):
             packet = struct.pack("!BBH", digit, 10 | (0x80 if left <= 1 else 0), self._event_length)
             for _ in range(3 if left <= 1 else 1):
                 self._send(101, packet, self._event_stamp, marker=first)
+            if left <= 1:
+                self.keys_sent.append(self._loop.time())
         if left <= 1:
             self._events.pop(0)
             self._event_stamp = 0
@@ -158,6 +161,14 @@ class Media(asyncio.DatagramProtocol):
             if at >= 0:
                 sound[at : at + len(block)] = block
         return sound
+
+    def came_at(self, second: float) -> float:
+        """The loop time at which the sound at `second` of `heard()` arrived. Raises LookupError when none did."""
+        sample = round(second * 8000)
+        for (at, block), arrived in zip(self._blocks, self.arrivals, strict=False):
+            if at <= sample < at + len(block):
+                return arrived
+        raise LookupError(f"nothing was heard at second {second:.3f}")
 
     async def more(self, packets: int = 1) -> None:
         """Returns when `packets` more packets of sound have come."""

@@ -22,7 +22,7 @@ CONNECT_S, READ_S = 1.0, 2.0
 QUIET_S = READ_S / 2
 PREFIX = "aftercall:"
 BOUND = 5000
-GATHER_S = 0.02
+GATHER_S = 0.1
 BACKOFF_S = (0.4, 0.8, 1.6, 3.2, 5.0)
 
 
