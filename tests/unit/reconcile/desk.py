@@ -20,6 +20,7 @@ from core.db.engine import Database
 from core.db.outbox import write_events
 from core.events import DomainEvent, from_record, pbx, routing, to_record
 from core.journal.flusher import Projector
+from core.journal.journal import Journal
 from pbx.cel import BookCall, calls_in
 from pbx.store import InteractionProjector, interaction_table
 from recordings.store import RecordingProjector, recording_table
@@ -101,6 +102,13 @@ class Desk:
 
     async def play_all(self) -> dict[str, BookCall]:
         return {story: await self.play(story) for story in STORIES}
+
+    def leave_behind(self, *events: DomainEvent) -> None:
+        """A process that is gone wrote this down and did not copy it."""
+        journal = Journal(self.places.journals / "controller-2.sqlite", "controller-2")
+        for event in events:
+            journal.emit(event)
+        journal.close()
 
     async def change(self, interaction_id: str, **values: Any) -> None:
         async with self.database.write() as conn:

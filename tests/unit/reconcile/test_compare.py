@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from app.reconcile.compare import Comparison
-from core.events import routing
+from core.events import routing, to_record
+from core.events.pbx import CallEnded
 from core.journal.flusher import quarantine_table
-from core.journal.store import JournalFile
 from pbx.store import interaction_table
 from recordings.store import recording_table
 from routing.store import segment_table
@@ -153,14 +153,11 @@ async def test_an_offer_nothing_became_of(desk: Desk) -> None:
 
 async def test_facts_that_were_set_aside_or_not_copied(desk: Desk) -> None:
     call = await desk.play("agent_hangs_up")
-    record = {"kind": "CallEnded", "interaction_id": call.id, "at": at(0).isoformat()}
+    fact = CallEnded(interaction_id=call.id, at=at(0), reason="system")
     async with desk.database.write() as conn:
-        aside = {"journal_id": "j", "seq": 7, "at": at(0), "record": record, "reason": "ValueError"}
+        aside = {"journal_id": "j", "seq": 7, "at": at(0), "record": to_record(fact), "reason": "ValueError"}
         await conn.execute(insert(quarantine_table).values(aside))
-    journal = JournalFile(desk.places.journals / "controller-2.sqlite", "controller-x")
-    late = {**record, "at": UNTIL.isoformat()}
-    journal.append([(1, record), (2, late)])
-    journal.close()
+    desk.leave_behind(fact, replace(fact, at=UNTIL))
     (desk.places.journals / "controller-3.sqlite").write_bytes(b"no database")
     report = await desk.compare()
     assert [str(it.kind) for it in report.differences] == ["fact_set_aside", "facts_not_copied"]

@@ -14,10 +14,8 @@ from app.reconcile.compare import compare_calls
 from app.reconcile.mend import Mender
 from core.db.outbox import EventLog
 from core.db.upsert import upsert
-from core.events import to_record
 from core.events.pbx import CallArrived, CallEndCorrected, CallEnded
 from core.journal.flusher import mark_table
-from core.journal.store import JournalFile
 from core.lease import OWNER, lease_table
 from pbx.cel import calls_in
 from pbx.store import InteractionProjector
@@ -179,9 +177,7 @@ async def test_what_cannot_be_mended_is_left_and_said(desk: Desk) -> None:
 async def test_facts_of_a_process_that_is_gone_are_copied_first_and_told_once(desk: Desk) -> None:
     desk.write(*lines_of("not_answered"))
     events = told_of("not_answered")
-    journal = JournalFile(desk.places.journals / "controller-2.sqlite", "controller-x")
-    journal.append([(number, to_record(event)) for number, event in enumerate(events, 1)])
-    journal.close()
+    desk.leave_behind(*events)
     assert sorted(await desk.kinds()) == ["call_unknown_to_us", "facts_not_copied"]
     report = await desk.compare(repair=True)
     assert [(str(it.kind), it.mended) for it in report.differences] == [("facts_not_copied", True)]
