@@ -74,7 +74,7 @@ class Gaps:
                 self._linked_at = event.at
                 self._news.set()
             elif isinstance(event, SwitchLinkChanged):
-                self._deaf_since = self._deaf_since or event.at - BEFORE
+                self._deaf_since, self._linked_at = self._deaf_since or event.at - BEFORE, None
 
     async def _look_ever(self) -> None:
         while True:
@@ -93,13 +93,16 @@ class Gaps:
     async def look(self) -> int:
         """Mends what can be mended now. Returns how many calls. Raises Unavailable, TimeoutError, OSError."""
         deaf_since, linked_at = self._deaf_since, self._linked_at
-        async with asyncio.timeout(FLUSH_S):
-            await self._flushed()
-        mended = await self._mender.mend(
-            [*await self._unseen(), *await self._unknown(deaf_since, linked_at)], owned=True
-        )
-        if self._deaf_since == deaf_since and linked_at is not None:
-            self._deaf_since = None
+        if linked_at is not None:
+            self._deaf_since = None  # the link may go away again while we look
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._flushed()
+            truths = [*await self._unseen(), *await self._unknown(deaf_since, linked_at)]
+            mended = await self._mender.mend(truths, owned=True)
+        except BaseException:
+            self._deaf_since = deaf_since
+            raise
         if mended:
             structlog.get_logger().info("gap_mended", calls=mended)
             self._mended.inc(mended)

@@ -140,14 +140,17 @@ class Nightly:
             await asyncio.sleep(LOOK_S)
 
 
+def arguments(home: Path, since: datetime) -> list[str]:
+    """The night's command line."""
+    return ["reconcile", "--home", str(home), "--since", since.isoformat(), "--json", "--repair", "--rotate"]
+
+
 def in_a_process(home: Path) -> Compare:
     """`aftercall reconcile --repair --rotate` for this home, as a child that ends with us and stands back for calls."""
 
     async def compare(since: datetime) -> dict[str, Any]:
-        command = dies_with_us([
-            *(which("nice") or "/usr/bin/nice", "-n", "19", sys.executable, "-m", "app.cli", "reconcile"),
-            *("--home", str(home), "--since", since.isoformat(), "--json", "--repair", "--rotate"),
-        ])  # fmt: skip
+        nice = [which("nice") or "/usr/bin/nice", "-n", "19"]
+        command = dies_with_us([*nice, sys.executable, "-m", "app.cli", *arguments(home, since)])
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             start_new_session=True, limit=1024 * 1024,
