@@ -18,7 +18,9 @@ import pytest_asyncio
 
 from app.demo.story import Story
 from app.softphone import Call, Softphone, listen
+from app.world import switch
 from app.world.outside import OutsideWorld
+from app.world.plan import read_plan
 from core.prompts.library import PromptLibrary
 from recordings.models import SpeechModel
 from tests.real.house.test_takeover import until
@@ -26,6 +28,7 @@ from tests.real.house.test_takeover import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SETTINGS = {
     "SPLIT__PROCESSES": '["telephony", "acd", "web", "worker", "transcriber"]',
+    "ASTERISK__GRACE_S": "12",  # for those who wait, when nobody decides about them
     "SUPERVISOR__BEAT_S": "60",  # nobody kills for silence here: a frozen process stays as it is
     "SUPERVISOR__FIRST_BEAT_S": "120",
     "SUPERVISOR__BEAT_STARTING_S": "60",
@@ -199,6 +202,42 @@ async def test_a_redis_that_is_frozen_costs_nobody_their_place_and_makes_no_seco
         assert await waiting(world) == before[1:]
         await away(world, 2)
         offered.hang_up()
+
+
+async def test_after_the_grace_who_waits_goes_to_the_static_queue_and_comes_back_with_place_and_wait(
+    split: OutsideWorld,
+) -> None:
+    world = split
+    await both(world, "acd")
+    plan = read_plan(world.home)
+
+    async def in_static_queue() -> int:
+        said = await switch.ask(plan, "core show channels concise") or ""
+        return sum("!ac-fallback!" in line for line in said.splitlines())
+
+    async with callers(world, 2) as calls:
+        before = await waiting(world)
+        frozen = [pids(world)["acd"], pids(world)["acd-standby"]]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(40):
+                while await in_static_queue() < 2:
+                    await asyncio.sleep(0.2)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        async with asyncio.timeout(20):
+            while await in_static_queue() or await _waiting_if_any(world) != before:
+                await asyncio.sleep(0.2)
+        assert all(call.state == "talking" for call in calls)
+
+
+async def _waiting_if_any(world: OutsideWorld) -> list[tuple[str, str]]:
+    try:
+        return await waiting(world)
+    except RuntimeError:  # nobody answers yet
+        return []
 
 
 async def test_an_acd_that_was_paused_past_its_lease_makes_no_offer_beside_the_other_s(split: OutsideWorld) -> None:
