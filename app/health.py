@@ -111,7 +111,7 @@ def watch(watched: Health, house: House, transcription: Transcription) -> None:
         if house.links is not None and role not in house.roles:
             watched.watch(
                 role,
-                _role(house.links, role),
+                role_check(house.links, role),
                 means=MEANS[role],
                 worst="down" if role in (TELEPHONY, ACD) else "degraded",
             )
@@ -126,7 +126,7 @@ def _switch(house: House) -> tuple[bool, int]:
     return (peer.link, peer.calls) if peer is not None else (False, 0)
 
 
-def _role(links: Links, role: str) -> Check:
+def role_check(links: Links, role: str) -> Check:
     """Who has the role and since when they live, as far as we hear of them."""
 
     async def check() -> Finding:

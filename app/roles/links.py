@@ -196,7 +196,9 @@ class Links:
         if peer.n is not None and said["n"] > peer.n + 1:
             self.lose_place(peer, "gap")
         if peer.n is None:
-            peer.waiting = [*peer.waiting[-MOST_WAITING:], said]
+            peer.waiting.append(said)
+            if len(peer.waiting) > MOST_WAITING:
+                del peer.waiting[: MOST_WAITING // 2]  # a gap, which will be found
         elif said["n"] <= peer.n:
             self.doubled.inc()
         else:
@@ -237,7 +239,7 @@ class Links:
             for life in [life for life, peer in self.peers.items() if peer.heard_at and now - peer.heard_at > FORGET_S]:
                 del self.peers[life]
             again = False
-            for peer in list(self.peers.values()):
+            for peer in sorted(self.peers.values(), key=lambda peer: not peer.owns(TELEPHONY)):  # calls first
                 if peer.n is None and peer.tells_on in self.hears and self.alive(peer):
                     again |= not await self._follow(peer)
             try:

@@ -18,7 +18,9 @@ import pytest_asyncio
 
 from app.demo.story import Story
 from app.softphone import Call, Softphone, listen
+from app.world import switch
 from app.world.outside import OutsideWorld
+from app.world.plan import read_plan
 from core.prompts.library import PromptLibrary
 from recordings.models import SpeechModel
 from tests.real.house.test_takeover import until
@@ -26,6 +28,7 @@ from tests.real.house.test_takeover import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SETTINGS = {
     "SPLIT__PROCESSES": '["telephony", "acd", "web", "worker", "transcriber"]',
+    "ASTERISK__GRACE_S": "12",  # for those who wait, when nobody decides about them
     "SUPERVISOR__BEAT_S": "60",  # nobody kills for silence here: a frozen process stays as it is
     "SUPERVISOR__FIRST_BEAT_S": "120",
     "SUPERVISOR__BEAT_STARTING_S": "60",
@@ -88,6 +91,11 @@ async def away(world: OutsideWorld, number: int) -> None:
     await world.post(f"agents/{agent['extension']}/state", body, token=agent["token"])
 
 
+def routing_lost(world: OutsideWorld) -> int:
+    """How often the telephony part has found that nobody decides about those who wait."""
+    return sum(log.read_text().count('"routing_lost"') for log in (world.home / "log").glob("telephony-*.log"))
+
+
 def live(phone: Softphone) -> list[Call]:
     return [call for call in phone.calls.values() if call.state != "ended"]
 
@@ -130,6 +138,36 @@ async def test_when_the_acd_is_killed_its_standby_makes_the_next_offer_in_the_sa
         offered.hang_up()
 
 
+async def test_when_the_telephony_part_is_killed_people_talk_on_and_the_next_offer_is_made(split: OutsideWorld) -> None:
+    world = split
+    await both(world, "telephony")
+    async with callers(world, 1) as calls:
+        agent = await world.agent(4)
+        offered = await agent.next_call()
+        offered.answer()
+        await offered.until("talking")
+        await world.get_until(
+            f"calls/{offered.header('x-aftercall-interaction')}",
+            lambda call: "OfferAccepted" in [event["kind"] for event in call["timeline"]],
+        )
+        second = await (await world.caller()).call(world.facts["dids"]["queue"], from_user="13800000051")
+        await second.until("talking")
+        await world.get_until("queues", lambda page: sum(len(q["waiting"]) for q in page["items"]) == 1)
+        killed_at = asyncio.get_running_loop().time()
+        os.kill(pids(world)["telephony"], signal.SIGKILL)
+        offered.media.play(listen.tone(440, 0.5))
+        await offered.media.said()
+        await calls[0].media.more(10)
+        assert listen.tone_level(calls[0].media.heard()[-4000:], 440) > 0.5
+        offered.hang_up()  # nobody of ours hears of it, but for the list of what is there
+        again = await agent.next_call(timeout_s=25)
+        assert all(call.media.longest_gap_s(since=killed_at) < 0.5 for call in (*calls, second))
+        again.answer()
+        assert await again.until("talking") == "talking"
+        await away(world, 4)
+        again.hang_up()
+
+
 async def test_a_redis_that_is_frozen_costs_nobody_their_place_and_makes_no_second_offer(split: OutsideWorld) -> None:
     world = split
     menu = listen.read_wav(f"{PromptLibrary().find('menu-main', 'en')}.wav")
@@ -137,12 +175,12 @@ async def test_a_redis_that_is_frozen_costs_nobody_their_place_and_makes_no_seco
         before = await waiting(world)
         agent = await world.agent(2, ready=False)
         redis = pids(world)["redis"]
+        lost = routing_lost(world)
         frozen_at = asyncio.get_running_loop().time()
         os.kill(redis, signal.SIGSTOP)
         try:
             # Nobody decides about those who wait now, and the switch gets to know it; menus go on meanwhile.
-            telephony = world.home / "log" / "telephony-1.log"
-            await until(lambda: '"routing_lost"' in telephony.read_text(), timeout_s=10)
+            await until(lambda: routing_lost(world) > lost, timeout_s=10)
             in_menu = await (await world.caller()).call(world.facts["dids"]["menu"], from_user="13800000039")
             await listen.hear(in_menu, menu, timeout_s=10)
             in_menu.hang_up()
@@ -164,6 +202,42 @@ async def test_a_redis_that_is_frozen_costs_nobody_their_place_and_makes_no_seco
         assert await waiting(world) == before[1:]
         await away(world, 2)
         offered.hang_up()
+
+
+async def test_after_the_grace_who_waits_goes_to_the_static_queue_and_comes_back_with_place_and_wait(
+    split: OutsideWorld,
+) -> None:
+    world = split
+    await both(world, "acd")
+    plan = read_plan(world.home)
+
+    async def in_static_queue() -> int:
+        said = await switch.ask(plan, "core show channels concise") or ""
+        return sum("!ac-fallback!" in line for line in said.splitlines())
+
+    async with callers(world, 2) as calls:
+        before = await waiting(world)
+        frozen = [pids(world)["acd"], pids(world)["acd-standby"]]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(40):
+                while await in_static_queue() < 2:
+                    await asyncio.sleep(0.2)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        async with asyncio.timeout(20):
+            while await in_static_queue() or await _waiting_if_any(world) != before:
+                await asyncio.sleep(0.2)
+        assert all(call.state == "talking" for call in calls)
+
+
+async def _waiting_if_any(world: OutsideWorld) -> list[tuple[str, str]]:
+    try:
+        return await waiting(world)
+    except RuntimeError:  # nobody answers yet
+        return []
 
 
 async def test_an_acd_that_was_paused_past_its_lease_makes_no_offer_beside_the_other_s(split: OutsideWorld) -> None:
