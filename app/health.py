@@ -36,6 +36,15 @@ def watch(watched: Health, owner: Owner) -> None:
                 return Finding("down", f"No phone gets an answer from the switch, for {silent_s:.0f} s by now.")
         return Finding("ok", "Phones get an answer from the switch.")
 
+    async def admission() -> Finding:
+        gate, refused = owner.admission.gate, owner.admission.refused_lately()
+        if not gate.open:
+            return Finding("degraded", f"New calls are refused: {gate.why}.")
+        if refused:
+            reasons = ", ".join(f"{number} for {reason}" for reason, number in sorted(refused.items()))
+            return Finding("degraded", f"Calls were refused in the last half minute ({reasons}).")
+        return Finding("ok", "New calls are taken.")
+
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
             await conn.execute(text("SELECT 1"))
@@ -69,6 +78,7 @@ def watch(watched: Health, owner: Owner) -> None:
         "switch", switch, worst="down", means="Calls go to the static queue of the switch, then to voicemail."
     )
     watched.watch("sip", sip, worst="down", means="Nobody can call or answer; the switch is started again by itself.")
+    watched.watch("admission", admission, means="Some callers hear that all lines are busy; whoever is in is served.")
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
     watched.watch("redis", redis, means="Calls and matching go on; live ticks to other processes stop.")
     watched.watch("orders", shop, means="Callers are offered a person; agents see the last known order, marked stale.")

@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from app import health
+from app.admission import Admission
 from app.house import House
 from app.live.hub import Hub
 from app.live.model import Board
@@ -72,7 +73,7 @@ class Owner:
         house = self.house
         workers = [house.jobs.run(self.transcription.handlers) for _ in range(self.settings.speech.workers)]
         return [
-            house.bus.run(), house.desk.run(), self.acd.run(), self.hub.run(self._hub_feed), self._note_calls(),
+            house.bus.run(), house.desk.run(), self.admission.run(), self.acd.run(), self.hub.run(self._hub_feed), self._note_calls(),
             self._tick(), self._write_tickets(), self.recordings.run(), self.resync.run(), self._serve(),
             self._take_over_link(), *workers,
         ]  # fmt: skip
@@ -100,7 +101,8 @@ class Owner:
         self.screen_pop = OrderScreenPop(house.desk, self.hub, self.stream, self.clock)
         self._pop_feed = self.stream.subscribe("screen-pop", asyncio.Event(), only=LISTENS)
         queues = {
-            name: QueuePolicy(name, {name: 1}, self.settings.asterisk.ring_s, rules.wrap_up_s, rules.max_misses)
+            name: QueuePolicy(name, {name: 1}, self.settings.asterisk.ring_s, rules.wrap_up_s, rules.max_misses,
+                rules.max_wait_s, rules.overflow_to)
             for name, rules in self.settings.queues.items()
         }
         self.acd = Acd(
@@ -122,6 +124,9 @@ class Owner:
             house.link, house.control, self.board, default_queue=default_queue, may_act=house.lease.holds
         )
         self.resync.known = self.known_calls
+        self.admission = Admission(
+            house.link, house.control, self.stream, self.clock, house.metrics, self.settings.admission
+        )
 
     def _make_recordings(self) -> None:
         house, folder, speech = self.house, self.plan.folders.recordings, self.settings.speech
