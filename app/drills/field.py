@@ -252,6 +252,10 @@ class Field:
                     raise Missed("the product does not answer over HTTP") from None
                 await asyncio.sleep(0.2)
 
+    def forget_ready(self) -> None:
+        """The agents have stepped back by themselves."""
+        self._said_ready.clear()
+
     def forget_calls(self) -> None:
         """What the next drill's oracles judge begins now."""
         self.outgoing.clear()
