@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.web.health import Finding, Health
 from app.world.switch_watch import ALARM_S, LastSeen
 from core.bus.redis_bus import link
+from core.descriptors import ALARM
 from recordings.models import NoModel
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ def watch(watched: Health, owner: Owner) -> None:
             return Finding("degraded", f"Calls were refused in the last half minute ({reasons}).")
         return Finding("ok", "New calls are taken.")
 
+    async def descriptors() -> Finding:
+        share = house.descriptors.share()
+        words = f"{house.descriptors.used} of {house.descriptors.limit} file descriptors are in use."
+        return Finding("ok" if share < ALARM else "degraded", words)
+
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
             await conn.execute(text("SELECT 1"))
@@ -79,6 +85,7 @@ def watch(watched: Health, owner: Owner) -> None:
     )
     watched.watch("sip", sip, worst="down", means="Nobody can call or answer; the switch is started again by itself.")
     watched.watch("admission", admission, means="Some callers hear that all lines are busy; whoever is in is served.")
+    watched.watch("descriptors", descriptors, means="Beyond 90 % new connections are refused; raise `ulimit -n`.")
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
     watched.watch("redis", redis, means="Calls and matching go on; live ticks to other processes stop.")
     watched.watch("orders", shop, means="Callers are offered a person; agents see the last known order, marked stale.")

@@ -22,6 +22,7 @@ from core.clock import SystemClock
 from core.db import migrate
 from core.db.engine import Database
 from core.db.outbox import EventLog
+from core.descriptors import Descriptors
 from core.events.stream import EventStream
 from core.ids import new_id
 from core.jobs.worker import JobQueue
@@ -71,6 +72,10 @@ class House:
         self.plan, self.settings, self.slot = plan, settings, slot
         self.clock = SystemClock()
         self.metrics = Metrics()
+        self.descriptors = Descriptors()
+        self.metrics.gauge("descriptors_share", "File descriptors in use, of those there may be").set_function(
+            self.descriptors.share
+        )
         self.journal = Journal(plan.folders.journal / f"controller-{slot}.sqlite", f"controller-{new_id()}")
         self.stream = EventStream(self.journal)
         self.zone = ZoneInfo(settings.time_zone)
@@ -131,7 +136,7 @@ class House:
         )  # fmt: skip
         address = self.plan.agi if self.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(self.database)))
-        self.agi = AgiServer(menus, host=address.host, port=address.port)
+        self.agi = AgiServer(menus, host=address.host, port=address.port, crowded=self.descriptors.crowded)
 
     async def _on_link_up(self) -> None:
         """A new link: the heartbeat first (callers are waiting for it), then whatever the owner does."""

@@ -21,7 +21,7 @@ from app.house import House
 from app.live.hub import Hub
 from app.live.model import Board
 from app.screen_pop import LISTENS, OrderScreenPop
-from app.web import auth_http, calls_http
+from app.web import auth_http, calls_http, rehearsal_http
 from app.web.call_store import StoredCalls
 from app.web.health import Health
 from app.web.server import build_app
@@ -161,10 +161,12 @@ class Owner:
             *routing_http.routes(self.acd),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),
+            *rehearsal_http.routes(rehearsal=self.settings.rehearsal),
         ]
         return build_app(
             routes=routes, gatekeeper=house.users, hub=self.hub, health=watched, metrics=house.metrics, ids=new_id,
             console_dir=CONSOLE, public_url=self.settings.http.public_url, translate=_meaning,
+            crowded=house.descriptors.crowded,
         )  # fmt: skip
 
     # --- the link

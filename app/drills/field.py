@@ -55,13 +55,32 @@ class Field:
         self._number = 0
         self._said_ready: set[int] = set()
         self._prompts = PromptLibrary()
+        self._lags: list[tuple[float, float]] = []
+        self._lag_watch: asyncio.Future[None] | None = None
 
     async def open(self, agents: int = 3) -> None:
+        self._lag_watch = asyncio.ensure_future(self._watch_lag())
         self._line = await self.world.caller()
         for number in range(agents):
             phone = await self.world.agent(number, ready=False)
             phone.incoming = self._rings  # whoever rings: one place to wait at
             self.agents.append(phone)
+
+    async def close(self) -> None:
+        """The phones are the world's, which closes them."""
+        if self._lag_watch is not None:
+            self._lag_watch.cancel()
+
+    async def _watch_lag(self) -> None:
+        while True:
+            due = self.now() + 0.01
+            await asyncio.sleep(0.01)
+            if (lag := self.now() - due) > 0.01:
+                self._lags.append((self.now(), lag))
+
+    def own_lag_s(self, since: float) -> float:
+        """How late this very process was at worst: packets seem to be late by as much."""
+        return max((lag for at, lag in self._lags if at >= since), default=0.0)
 
     # --- the world
 

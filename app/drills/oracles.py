@@ -77,7 +77,7 @@ async def judge(field: Field, before: Baseline, since: float) -> tuple[Oracle, .
 
     async def established() -> str:
         """O5: whoever talked when the fault came met no gap worth the name."""
-        worst = gaps(field.established, since)
+        worst = max(0.0, gaps(field.established, since) - field.own_lag_s(since))
         require(worst <= GAP_S * FUSE, f"an established talk met a gap of {worst * 1000:.0f} ms")
         return f"{worst * 1000:.0f} ms"
 

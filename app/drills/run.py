@@ -87,6 +87,7 @@ async def _in_one_world(
                     _say(console, outcome)
                     if not outcome.ok:
                         break
+                await field.close()
     return outcomes
 
 
