@@ -51,6 +51,11 @@ def watch(watched: Health, owner: Owner) -> None:
         words = f"{house.descriptors.used} of {house.descriptors.limit} file descriptors are in use."
         return Finding("ok" if share < ALARM else "degraded", words)
 
+    async def menus() -> Finding:
+        if not house.menus.refused:
+            return Finding("ok", "Every menu file is published.")
+        return Finding("degraded", "; ".join(house.menus.refused.values())[:500])
+
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
             await conn.execute(text("SELECT 1"))
@@ -86,6 +91,7 @@ def watch(watched: Health, owner: Owner) -> None:
     watched.watch("sip", sip, worst="down", means="Nobody can call or answer; the switch is started again by itself.")
     watched.watch("admission", admission, means="Some callers hear that all lines are busy; whoever is in is served.")
     watched.watch("descriptors", descriptors, means="Beyond 90 % new connections are refused; raise `ulimit -n`.")
+    watched.watch("menus", menus, means="Callers hear the version that was published before.")
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
     watched.watch("redis", redis, means="Calls and matching go on; live ticks to other processes stop.")
     watched.watch("orders", shop, means="Callers are offered a person; agents see the last known order, marked stale.")

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from app import people
 from app.lookup import DeskLookup
+from app.menus import MenuFolder
 from app.world.plan import WorldPlan
 from app.world.process import ProcessId, holder_name
 from core.breaker import Breaker
@@ -130,6 +131,8 @@ class House:
     def _make_menus(self) -> None:
         catalogue = FlowCatalogue({self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample")
         catalogue.publish_file(SAMPLE, actor="system")
+        self.menus = MenuFolder(self.plan.home / "flows", catalogue)
+        self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(self.desk), ports.KnownQueues(frozenset(self.settings.queues)), self.stream, self.clock,
             prompts=PromptLibrary(),
@@ -151,4 +154,4 @@ class House:
 
     def parts(self) -> list[Any]:
         """What runs until the process ends, also while it drains."""
-        return [self.flusher.run(), self.link.run(), self.heartbeat.run()]
+        return [self.flusher.run(), self.link.run(), self.heartbeat.run(), self.menus.run()]

@@ -41,7 +41,7 @@ async def _flood(field: Field) -> str:
             how, took = await _answered_somehow(field)
             answers[how] = answers.get(how, 0) + 1
             slowest = max(slowest, took)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(1.0)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(3 * CAPACITY):

@@ -101,10 +101,13 @@ async def judge(field: Field, before: Baseline, since: float) -> tuple[Oracle, .
 
 
 async def _calls(field: Field) -> dict[str, list[dict[str, Any]]]:
-    page = await field.world.get("calls?limit=200")
     by_number: dict[str, list[dict[str, Any]]] = {}
-    for call in page["items"]:
-        by_number.setdefault(call["ani"][-11:], []).append(call)
+    after = ""
+    while after is not None:
+        page = await field.world.get(f"calls?limit=200&after={after}")
+        for call in page["items"]:
+            by_number.setdefault(call["ani"][-11:], []).append(call)
+        after = page["next"]
     return by_number
 
 
