@@ -170,3 +170,16 @@ def token(
             return await users.add_token(login, label, actor=ACTOR)
 
     print(asynchronously(work()))
+
+
+@user.command()
+def revoke(
+    login: str, label: Annotated[str, typer.Option(help="what it was for")] = "cli", home: HomeOption = None
+) -> None:
+    """Take back a user's API tokens of a label. To rotate: make one with a new label, hand it out, revoke the old."""
+
+    async def work() -> int:
+        async with _users(home_folder(home)) as users:
+            return await users.drop_tokens(login, label, actor=ACTOR)
+
+    print(f"{asynchronously(work())} revoked")

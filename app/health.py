@@ -14,6 +14,7 @@ from app.roles.links import Links
 from app.web.health import Finding, Health
 from app.world.switch_watch import ALARM_S, LastSeen
 from core.bus.redis_bus import link
+from core.descriptors import ALARM
 from recordings.disk import FULL, used
 from recordings.models import NoModel
 from recordings.speech import Transcription
@@ -49,6 +50,29 @@ def watch(watched: Health, house: House, transcription: Transcription) -> None:
             if silent_s > ALARM_S:
                 return Finding("down", f"No phone gets an answer from the switch, for {silent_s:.0f} s by now.")
         return Finding("ok", "Phones get an answer from the switch.")
+
+    async def admission() -> Finding:
+        admission = house.telephony.admission if house.telephony is not None else None
+        if admission is None:  # whoever owns the switch says so
+            return Finding()
+        gate, refused = admission.gate, admission.refused_lately()
+        if not gate.open:
+            return Finding("degraded", f"New calls are refused: {gate.why}.")
+        if refused:
+            reasons = ", ".join(f"{number} for {reason}" for reason, number in sorted(refused.items()))
+            return Finding("degraded", f"Calls were refused in the last half minute ({reasons}).")
+        return Finding("ok", "New calls are taken.")
+
+    async def descriptors() -> Finding:
+        share = house.descriptors.share()
+        words = f"{house.descriptors.used} of {house.descriptors.limit} file descriptors are in use."
+        return Finding("ok" if share < ALARM else "degraded", words)
+
+    async def menus() -> Finding:
+        refused = house.telephony.menus.refused if house.telephony is not None else {}
+        if not refused:
+            return Finding("ok", "Every menu file is published.")
+        return Finding("degraded", "; ".join(refused.values())[:500])
 
     async def database() -> Finding:
         async with house.database.read(deadline_s=1.0) as conn:
@@ -101,6 +125,9 @@ def watch(watched: Health, house: House, transcription: Transcription) -> None:
         "switch", switch, worst="down", means="Calls go to the static queue of the switch, then to voicemail."
     )
     watched.watch("sip", sip, worst="down", means="Nobody can call or answer; the switch is started again by itself.")
+    watched.watch("admission", admission, means="Some callers hear that all lines are busy; whoever is in is served.")
+    watched.watch("descriptors", descriptors, means="Beyond 90 % new connections are refused; raise `ulimit -n`.")
+    watched.watch("menus", menus, means="Callers hear the version that was published before.")
     watched.watch("database", database, means="Calls go on; records and reports come later, from the journal.")
     watched.watch("disk", disk, means="Calls go on; talks that begin now are not recorded.")
     watched.watch("journal", journal, means="Calls go on; what happens now may be missing from records after a crash.")

@@ -22,6 +22,7 @@ from core.bus.streams import factory
 from core.clock import SystemClock
 from core.db import migrate
 from core.db.engine import Database
+from core.descriptors import Descriptors
 from core.events.stream import EventStream
 from core.ids import new_id
 from core.jobs.worker import JobQueue
@@ -53,6 +54,10 @@ class House:
         self.name = f"{process_name(roles)}-{slot}"
         self.clock = SystemClock()
         self.metrics = Metrics()
+        self.descriptors = Descriptors()
+        self.metrics.gauge("descriptors_share", "File descriptors in use, of those there may be").set_function(
+            self.descriptors.share
+        )
         self.journal_file = plan.folders.journal / f"{self.name}.sqlite"
         self.journal = Journal(self.journal_file, f"{process_name(roles)}-{new_id()}")
         self.stream = EventStream(self.journal)

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from app.roles import ALL, ROLES, parse, process_name
+from app.stall import StallWatch
 from app.wiring import Controller
 from app.world.plan import WorldPlan, read_plan, write_private
 from core import logs
@@ -45,9 +46,12 @@ async def serve(plan: WorldPlan, home: Path, slot: int, roles: frozenset[str] = 
     loop.add_signal_handler(signal.SIGINT, stop.set)
     loop.add_signal_handler(signal.SIGTERM, controller.drain)
 
+    stall = StallWatch(late_s=BEAT_S + 1.0)
+
     async def beat() -> None:
         while True:
             beat_file.touch()
+            stall.beat()
             await asyncio.sleep(BEAT_S)
 
     def told(state: str) -> None:
@@ -57,6 +61,7 @@ async def serve(plan: WorldPlan, home: Path, slot: int, roles: frozenset[str] = 
         structlog.get_logger().info(f"controller_{state}", pid=os.getpid(), slot=slot)
 
     beat_file.touch()
+    stall.start()
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(beat())
         working = group.create_task(_until_superseded(controller, told))
@@ -71,6 +76,7 @@ async def serve(plan: WorldPlan, home: Path, slot: int, roles: frozenset[str] = 
             _tell_what_hangs()
             for task in late:
                 task.cancel()
+    stall.stop()
     structlog.get_logger().info("controller_stopped")
     return SUPERSEDED if superseded else 0
 

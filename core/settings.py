@@ -102,6 +102,8 @@ class SpeechSettings(Section):
 class QueueSettings(Section):
     wrap_up_s: Annotated[float, Field(ge=0, le=3600)] = 20
     max_misses: Annotated[int, Field(ge=1, le=10)] = 1
+    max_wait_s: Annotated[float, Field(ge=0, le=86400, description="then the caller is sent away; 0 = never")] = 1800
+    overflow_to: Literal["voicemail", "closing"] = "voicemail"
 
 
 class SampleSettings(Section):
@@ -146,6 +148,13 @@ class SplitSettings(Section):
     )
 
 
+class AdmissionSettings(Section):
+    """Beyond which new calls are refused until things are calm again. Number and rate: see `asterisk`."""
+
+    max_lag_s: Annotated[float, Field(gt=0, le=60, description="our loop wakes up so late")] = 0.4
+    max_round_trip_s: Annotated[float, Field(gt=0, le=60, description="the switch takes so long to answer")] = 0.8
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
@@ -180,6 +189,7 @@ class Settings(BaseSettings):
     sample: SampleSettings = SampleSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     split: SplitSettings = SplitSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("time_zone")

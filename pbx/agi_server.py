@@ -188,10 +188,14 @@ Handler = Callable[[AgiSession], Awaitable[None]]
 
 
 class AgiServer:
-    """`async with AgiServer(handler) as server:`; `server.port`; `sessions` counts those that are open."""
+    """`async with AgiServer(handler) as server:`; `server.port`; `sessions` counts those that are open.
+    While `crowded()`, new ones are let go of at once: the dialplan gives the caller to the other controller."""
 
-    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0, crowded: Callable[[], bool] = lambda: False
+    ) -> None:
         self._handler = handler
+        self._crowded = crowded
         self._address = (host, port)
         self._server: asyncio.Server | None = None
         self.port = port
@@ -227,7 +231,7 @@ class AgiServer:
         assert task is not None  # the server makes one for each connection
         self._tasks.add(task)
         try:
-            if self.sessions > MAX_SESSIONS:
+            if self.sessions > MAX_SESSIONS or self._crowded():
                 self.refused += 1
                 return
             env = await self._greeting(reader)

@@ -14,6 +14,7 @@ from pbx.ami import ActionRefused, AmiLink
 from pbx.ami_events import value_in
 
 RING_CONTEXT = "ac-bridge"
+AWAY = {"voicemail": "ac-voicemail", "closing": "ac-closing"}
 KEEP_MADE = 5000
 CANCEL_AGAIN_S = (0.0, 0.05, 0.25)
 
@@ -66,6 +67,10 @@ class Control:
     async def move(self, channel: str, context: str, extension: str = "s") -> None:
         """Sends a channel to another place of the dialplan."""
         await self._link.send(*ami_actions.move(channel, context, extension))
+
+    async def send_away(self, channel: str, to: str) -> None:
+        """A waiting caller leaves the queue. Raises KeyError for a place that is not one of AWAY."""
+        await self.move(channel, AWAY[to])
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
         """Writes channel variables: the ticket that the caller's channel carries."""

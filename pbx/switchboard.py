@@ -158,6 +158,11 @@ class Switchboard:
             if said.get("fresh") == "1" and interaction_id in self._calls:
                 for call in self.on_fresh:
                     call(interaction_id, said.get("channel", ""), event.at)
+        elif event.name == "AcFull":
+            refused = facts.CallRefused(
+                interaction_id=said.get("interaction", ""), at=event.at, reason=said.get("reason", "")
+            )
+            self._events.emit(refused)
         elif event.name == "AcFeature" and said.get("extension") in self._own_channels:
             self._events.emit(facts.FeatureCodeDialled(
                 at=event.at, extension=said["extension"], code=said.get("code", ""), argument=said.get("argument", "")

@@ -24,6 +24,7 @@ from routing.book import Book
 from routing.matcher import match
 from routing.model import AgentRecord, QueuePolicy, Unfinished, WorkItem
 from routing.offers import Offers
+from routing.overflow import Overflows
 from routing.ports import ScreenPop, Telephony
 from routing.stamp import Stamped
 from routing.talks import Talks
@@ -52,6 +53,7 @@ class Acd:
         self._talks = Talks(
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
+        self._overflows = Overflows(self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up)
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
         )
@@ -176,6 +178,7 @@ class Acd:
             channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
             position=ahead + 1, returned=returned,
         ))  # fmt: skip
+        self._overflows.watch(item)
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
         self.book.mark_over(fact.offer_id)

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True)
 class QueuePolicy:
-    """A queue's rules. `skills`: least proficiency (1–5) an agent needs, by skill."""
+    """A queue's rules. `skills`: least proficiency (1–5) an agent needs, by skill. Who waited `max_wait_s` is sent away."""
 
     name: str
     skills: Mapping[str, int] = field(default_factory=dict)
     ring_s: float = 15.0
     wrap_up_s: float = 20.0
     max_misses: int = 1
+    max_wait_s: float = 0.0  # 0 = as long as they like
+    overflow_to: str = "voicemail"  # or closing
 
 
 @dataclass(frozen=True)

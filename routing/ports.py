@@ -19,6 +19,10 @@ class Telephony(Protocol):
 
     async def cancel_offer(self, leg_id: str) -> None: ...
 
+    async def send_away(self, channel: str, to: str) -> None:
+        """A waiting caller leaves the queue: `to` is voicemail or closing (a sentence, then the end)."""
+        ...
+
 
 class ScreenPop(Protocol):
     """Puts the order card on the agent's screen. Awaited before the phone rings, for 350 ms at most."""

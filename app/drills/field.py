@@ -46,7 +46,6 @@ class Field:
         self.world = world
         self.chance = chance
         self.loop = asyncio.get_running_loop()
-        self.own_lag_s = 0.0
         self.agents: list[Softphone] = []
         self.established: list[tuple[Call, Call]] = []  # who talked when the fault came
         self.incoming: list[Call] = []  # every INVITE at an agent's phone
@@ -56,15 +55,11 @@ class Field:
         self._number = 0
         self._said_ready: set[int] = set()
         self._prompts = PromptLibrary()
-
-    async def watch_own_lag(self) -> None:
-        """How late this process itself is: what it cannot see in time it must not blame on others."""
-        while True:
-            due = self.now() + 0.02
-            await asyncio.sleep(0.02)
-            self.own_lag_s = max(self.own_lag_s, self.now() - due)
+        self._lags: list[tuple[float, float]] = []
+        self._lag_watch: asyncio.Future[None] | None = None
 
     async def open(self, agents: int = 3) -> None:
+        self._lag_watch = self.loop.create_task(self._watch_lag())
         self._line = await self.world.caller()
         async with asyncio.TaskGroup() as group:  # pools grow to their size before anybody measures
             for _ in range(24):
@@ -73,6 +68,22 @@ class Field:
             phone = await self.world.agent(number, ready=False)
             phone.incoming = self._rings  # whoever rings: one place to wait at
             self.agents.append(phone)
+
+    async def close(self) -> None:
+        """The phones are the world's, which closes them."""
+        if self._lag_watch is not None:
+            self._lag_watch.cancel()
+
+    async def _watch_lag(self) -> None:
+        while True:
+            due = self.now() + 0.01
+            await asyncio.sleep(0.01)
+            if (lag := self.now() - due) > 0.01:
+                self._lags.append((self.now(), lag))
+
+    def own_lag_s(self, since: float) -> float:
+        """How late this very process was at worst: packets seem to be late by as much."""
+        return max((lag for at, lag in self._lags if at >= since), default=0.0)
 
     # --- the world
 
@@ -272,12 +283,15 @@ class Field:
                     raise Missed("the product does not answer over HTTP") from None
                 await asyncio.sleep(0.2)
 
+    def forget_ready(self) -> None:
+        """The agents have stepped back by themselves."""
+        self._said_ready.clear()
+
     def forget_calls(self) -> None:
         """What the next drill's oracles judge begins now."""
         self.outgoing.clear()
         self.incoming.clear()
         self.established = []
-        self.own_lag_s = 0.0
 
 
 async def field_in(world: OutsideWorld, seed: int, *, agents: int = 3) -> Field:

@@ -95,18 +95,11 @@ async def _in_one_world(
                     _say(console, outcome)
                     if not outcome.ok:
                         break
+                await field.close()
     return outcomes
 
 
 async def _one(drill: Drill, field: Field) -> Outcome:
-    watching = asyncio.get_running_loop().create_task(field.watch_own_lag())
-    try:
-        return await _watched(drill, field)
-    finally:
-        watching.cancel()
-
-
-async def _watched(drill: Drill, field: Field) -> Outcome:
     begun = field.now()
     measured, wrong = "", ""
     found: tuple[Oracle, ...] = ()

@@ -333,7 +333,11 @@ def _abandoned(board: Board, event: routing.ItemAbandoned) -> Board:
 
 def _overflowed(board: Board, event: routing.ItemOverflowed) -> Board:
     queue = _queue_of_day(board, event.queue, event.at)
-    return _put_queue(board, replace(queue, overflowed=queue.overflowed + 1))
+    board = _put_queue(board, replace(queue, overflowed=queue.overflowed + 1))
+    call = board.calls.get(event.interaction_id)
+    if call is None or call.state != "waiting":
+        return board
+    return _put(board, _into(call, "after", event.at))
 
 
 def _raised(board: Board, event: orders.AlertRaised) -> Board:

@@ -53,7 +53,15 @@ class AcdRole:
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
         queues = {
-            name: QueuePolicy(name, {name: 1}, settings.asterisk.ring_s, rules.wrap_up_s, rules.max_misses)
+            name: QueuePolicy(
+                name,
+                {name: 1},
+                settings.asterisk.ring_s,
+                rules.wrap_up_s,
+                rules.max_misses,
+                rules.max_wait_s,
+                rules.overflow_to,
+            )
             for name, rules in settings.queues.items()
         }
         telephony: TelephonyPort
@@ -117,6 +125,11 @@ class Fenced:
 
     async def cancel_offer(self, leg_id: str) -> None:
         await self._telephony.cancel_offer(leg_id)
+
+    async def send_away(self, channel: str, to: str) -> None:
+        if not self._holds():
+            raise Unavailable("lease", "Somebody else may own the queues by now.")
+        await self._telephony.send_away(channel, to)
 
 
 class TelephonyAfar:
@@ -205,6 +218,9 @@ class TelephonyAfar:
 
     async def cancel_offer(self, leg_id: str) -> None:
         await self._links.ask(TELEPHONY, "cancel", {"leg_id": leg_id}, deadline_s=CANCEL_S)
+
+    async def send_away(self, channel: str, to: str) -> None:
+        await self._links.ask(TELEPHONY, "send_away", {"channel": channel, "to": to})
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
         await self._links.ask(TELEPHONY, "hang_up", {"channel": channel, "cause": cause})

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from app.admission import Admission
 from app.lookup import DeskLookup
+from app.menus import MenuFolder
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
 from core.db.outbox import EventLog
@@ -72,6 +74,7 @@ class Telephony:
         self.board: Switchboard | None = None
         self._routed_since = 0.0
         self._may_record = True
+        self.admission: Admission | None = None
         self._make_link()
         self._make_menus()
         self.orders: OrdersFromAfar | None = None
@@ -84,7 +87,7 @@ class Telephony:
                 self.links.routed = lambda: self._routed_for_s() > TOLD_S
 
     def lasting(self) -> list[Any]:
-        return [self.link.run(), self.heartbeat.run()]
+        return [self.link.run(), self.heartbeat.run(), self.menus.run()]
 
     def _make_link(self) -> None:
         ami, house = self.plan.ami, self.house
@@ -102,13 +105,15 @@ class Telephony:
         house = self.house
         catalogue = FlowCatalogue({self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample")
         catalogue.publish_file(SAMPLE, actor="system")
+        self.menus = MenuFolder(self.plan.home / "flows", catalogue)
+        self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
             prompts=PromptLibrary(),
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))
-        self.agi = AgiServer(menus, host=address.host, port=address.port)
+        self.agi = AgiServer(menus, host=address.host, port=address.port, crowded=house.descriptors.crowded)
 
     def routed(self) -> bool:
         """Whether somebody decides about those who wait: here, or proved alive within `PROOF_S` elsewhere."""
@@ -151,6 +156,9 @@ class Telephony:
             may_act=lambda: house.holds() and self.routed(),
         )  # fmt: skip
         self.resync.known = known
+        self.admission = Admission(
+            self.link, self.control, self.stream, self.clock, house.metrics, house.settings.admission
+        )
         if self.links is not None:
             self.links.extra_living = self._what_is_there
 
@@ -168,7 +176,8 @@ class Telephony:
             self.links.extra_living = dict
 
     def parts(self) -> list[Any]:
-        parts: list[Any] = [self._write_tickets(), self.resync.run(), self._take_over_link()]
+        assert self.admission is not None
+        parts: list[Any] = [self._write_tickets(), self.resync.run(), self._take_over_link(), self.admission.run()]
         if self.orders is not None:
             assert self.links is not None
             parts += [self.links.serve("telephony").run(), self._watch_routing(), self.orders.note_legs(self.stream)]
@@ -248,7 +257,7 @@ class OrdersFromAfar:
         self._ringing: dict[str, int] = {}  # leg → epoch of the offer
         links.verbs |= {
             "own": self._own, "offer": self._offer, "cancel": self._cancel, "hang_up": self._hang_up,
-            "set_variables": self._set_variables,
+            "set_variables": self._set_variables, "send_away": self._send_away,
         }  # fmt: skip
 
     def acd_lives(self) -> bool:
@@ -312,6 +321,11 @@ class OrdersFromAfar:
     async def _hang_up(self, body: Json) -> Json:
         self._check(int(body["epoch_of_asker"]))
         await self._control.hang_up(body["channel"], cause=int(body["cause"]))
+        return {}
+
+    async def _send_away(self, body: Json) -> Json:
+        self._check(int(body["epoch_of_asker"]))
+        await self._control.send_away(body["channel"], body["to"])
         return {}
 
     async def _set_variables(self, body: Json) -> Json:

@@ -23,7 +23,7 @@ from app.roles import ACD
 from app.roles.links import Fresh, Json, Links
 from app.roles.living import merged
 from app.screen_pop import LISTENS, OrderScreenPop
-from app.web import auth_http, calls_http
+from app.web import auth_http, calls_http, rehearsal_http
 from app.web.call_store import StoredCalls
 from app.web.health import Health
 from app.web.server import build_app
@@ -84,12 +84,14 @@ class WebRole:
             *routing,
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),
+            *rehearsal_http.routes(rehearsal=settings.rehearsal),
         ]
         health.watch(self.watched, house, transcription)
         self.alarms = Alarms(self.watched, house.stream, house.clock, house.metrics)
         self.app = build_app(
             routes=routes, gatekeeper=house.users, hub=self.hub, health=self.watched, metrics=house.metrics, ids=new_id,
             console_dir=CONSOLE, public_url=settings.http.public_url, translate=_meaning,
+            crowded=house.descriptors.crowded,
         )  # fmt: skip
 
     def parts(self) -> list[Any]:

@@ -6,7 +6,7 @@ Does not make any of the parts (`app/wiring.py` does) and knows none of their ru
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -39,6 +39,7 @@ def build_app(
     public_url: str = "",
     secure: bool = False,
     translate: Translate | None = None,
+    crowded: Callable[[], bool] = lambda: False,
 ) -> web.Application:
     """The whole web application; serve it with `core.http.server.serve`. `public_url`: where browsers reach us when
     that is not what the request says (behind a proxy); `secure`: cookies only over TLS; `translate`: what an exception
@@ -50,6 +51,7 @@ def build_app(
         secure=secure or origin.startswith("https:"),
         metrics=metrics,
         translate=translate or _unknown,
+        crowded=crowded,
     )
     every = [*routes, *health_http.routes(health)]
     document = openapi.document(every, title="Aftercall", version=VERSION)

@@ -109,6 +109,13 @@ class PartyLeft(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallRefused(DomainEvent):
+    """The switch would not take a call. `reason`: calls (as many as it may have), rate, load (the door is closed)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CallEnded(DomainEvent):
     """The caller's channel is gone. Exactly one per accepted call. `reason`: caller_hangup, agent_hangup, system,
     completed, node_lost, …"""

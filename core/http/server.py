@@ -61,7 +61,8 @@ def _nothing(_: Exception) -> AftercallError | None:
 
 @dataclass(frozen=True)
 class HttpOptions:
-    """`origins`: further origins the console may be served from; `translate`: what an exception of a library means."""
+    """`origins`: further origins the console may be served from; `translate`: what an exception of a library means;
+    while `crowded()`, there is no room for more connections: everything but the state of health is refused."""
 
     ids: IdMaker
     origins: Collection[str] = ()
@@ -70,6 +71,7 @@ class HttpOptions:
     handler_deadline_s: float = HANDLER_DEADLINE_S
     max_body: int = MAX_BODY
     translate: Translate = _nothing
+    crowded: Callable[[], bool] = lambda: False
     metrics: Metrics = field(default_factory=Metrics)
 
 
@@ -139,7 +141,13 @@ def _outermost(options: HttpOptions) -> Any:
     async def outermost(request: web.Request, handler: Any) -> web.StreamResponse:
         begun = time.perf_counter()
         request_id = options.ids()
-        answer = await _answer(request, handler, request_id, options)
+        if options.crowded():
+            crowd = Unavailable("service", "Too many connections are open.")
+            may_ask = request.path in _HEALTH
+            answer = await _answer(request, handler, request_id, options) if may_ask else _problem(crowd, request_id)
+            answer.force_close()
+        else:
+            answer = await _answer(request, handler, request_id, options)
         resource = request.match_info.route.resource
         pattern = resource.canonical if resource is not None else "none"
         method = request.method if request.method in _METHODS else "OTHER"
@@ -152,6 +160,7 @@ def _outermost(options: HttpOptions) -> Any:
     return outermost
 
 
+_HEALTH = frozenset({"/health", "/api/health"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

@@ -102,6 +102,16 @@ class Users:
             await unit.audit("users:token", f"user:{login}", None, {"label": label})
         return token
 
+    async def drop_tokens(self, login: str, label: str, *, actor: str) -> int:
+        """Takes back this user's API tokens of that label; says how many. Others of the user go on being good, so that a
+        token is rotated by adding the new one, handing it out, and dropping the old. Raises NotFound."""
+        user = await self.by_login(login)
+        async with self._database.unit(actor) as unit:
+            dropped = await store.drop_tokens(unit.conn, user.id, label)
+            await unit.audit("users:token-dropped", f"user:{login}", {"label": label, "count": dropped})
+        self._known.clear()
+        return dropped
+
     # --- asking
 
     async def by_login(self, login: str) -> User:

@@ -66,6 +66,11 @@ async def owner_of_token(conn: AsyncConnection, token_hash: str) -> User | None:
     return user_of(row) if row is not None and row.active else None
 
 
+async def drop_tokens(conn: AsyncConnection, user_id: str, label: str) -> int:
+    gone = await conn.execute(delete(token_table).where(token_table.c.user_id == user_id, token_table.c.label == label))
+    return int(gone.rowcount)
+
+
 async def session_of(conn: AsyncConnection, session_hash: str) -> tuple[User, datetime, datetime] | None:
     """Whose session it is, when it began, when it was last used."""
     statement = select(user_table, session_table.c.created_at.label("began"), session_table.c.seen_at).join(

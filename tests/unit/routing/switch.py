@@ -137,6 +137,15 @@ class Switch:
         self._loop.call_soon(self.tell)
         return leg.leg_id
 
+    async def send_away(self, channel: str, to: str) -> None:
+        await asyncio.sleep(0)
+        if not self.link:
+            raise LinkDown
+        caller = next(it for it in self.callers.values() if it.channel == channel)
+        if caller.stage != "wait":
+            raise Refused
+        caller.stage = to
+
     async def cancel_offer(self, leg_id: str) -> None:
         if not self.link:
             raise LinkDown

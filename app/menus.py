@@ -1,0 +1,62 @@
+"""An operator's own menus: YAML files in `HOME/flows`, published as they are saved, by every controller for itself.
+
+Does not judge a menu (`ivr` does). Invariants: a file with a fault is refused whole, with its line, and what was published
+before stays; a refusal stands in the state of the house until the file is mended or taken away; calls in progress finish on
+the version they began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from core.errors import AftercallError
+from ivr.catalogue import FlowCatalogue
+
+LOOK_S = 1.0
+MOST = 50
+
+
+class MenuFolder:
+    """`look()` once; `run()` for ever. `refused`: file → its faults, one line each."""
+
+    def __init__(self, folder: Path, catalogue: FlowCatalogue) -> None:
+        self._folder, self._catalogue = folder, catalogue
+        self._seen: dict[Path, tuple[int, int]] = {}
+        self.refused: dict[str, str] = {}
+
+    async def run(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_S)
+
+    def look(self) -> None:
+        """Publishes what has changed since the last look."""
+        files = self._changed_files()
+        for file in files:
+            try:
+                flow = self._catalogue.publish_file(file, actor=f"file:{file.name}")
+            except AftercallError as error:
+                self.refused[file.name] = str(error)
+                structlog.get_logger().error("menu_refused", file=file.name, reason=str(error))
+            else:
+                self.refused.pop(file.name, None)
+                structlog.get_logger().info("menu_published", file=file.name, flow=flow.name, version=flow.version)
+
+    def _changed_files(self) -> list[Path]:
+        there = {file: _mark(file) for file in sorted(self._folder.glob("*.yaml"))[:MOST]}
+        for gone in self._seen.keys() - there.keys():
+            self.refused.pop(gone.name, None)
+        changed = [file for file, mark in there.items() if self._seen.get(file) != mark]
+        self._seen = there
+        return changed
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    try:
+        told = file.stat()
+    except OSError:
+        return (0, 0)
+    return (told.st_mtime_ns, told.st_size)

@@ -1,0 +1,59 @@
+"""Nobody waits beyond the queue's longest wait, and nobody is sent away early."""
+
+from __future__ import annotations
+
+from tests.unit.routing.house import house, queue
+from tests.unit.virtual_time import in_virtual_time, until
+
+IX, IY = "n1-1.1", "n1-2.2"
+MOST_S = 60.0
+
+
+@in_virtual_time
+async def test_callers_for_whom_nobody_comes_are_sent_where_the_queue_says_each_at_their_own_time() -> None:
+    async with house(queues=[queue(max_wait_s=MOST_S)]) as it:
+        it.switch.arrive(IX)
+        await it.live(20)
+        it.switch.arrive(IY)
+        await it.live(MOST_S - 21)
+        it.clock.jump(3600)  # the wall clock sends nobody away
+        await it.live(0.5)
+        assert set(it.acd.book.waiting) == {IX, IY}
+        await it.live(1)
+        assert (it.switch.callers[IX].stage, it.switch.callers[IY].stage) == ("voicemail", "wait")
+        await it.live(20)
+        assert it.switch.callers[IY].stage == "voicemail"
+        assert [(e.interaction_id, e.to) for e in it.told.all("ItemOverflowed")] == [
+            (IX, "voicemail"),
+            (IY, "voicemail"),
+        ]
+        it.switch.caller_hangs_up(IX)
+        await it.live()
+        assert not it.told.all("ItemAbandoned")
+
+
+@in_virtual_time
+async def test_a_caller_whose_offer_rings_is_not_torn_from_it() -> None:
+    async with house(queues=[queue(max_wait_s=MOST_S, ring_s=15.0)]) as it:
+        it.switch.arrive(IX)
+        await it.live(MOST_S - 5)
+        it.ready("101")
+        await until(lambda: it.switch.leg_of("101") is not None, within_s=1)
+        await it.live(8)
+        it.switch.answer("101")
+        await it.live(30)
+        assert it.switch.callers[IX].stage == "talk"
+        assert not it.told.all("ItemOverflowed")
+
+
+@in_virtual_time
+async def test_a_switch_without_a_link_keeps_them_and_they_are_sent_away_when_it_is_back() -> None:
+    async with house(queues=[queue(max_wait_s=MOST_S, overflow_to="closing")]) as it:
+        it.switch.arrive(IX)
+        await it.live(MOST_S - 5)
+        it.switch.disconnect()
+        await it.live(30)
+        assert it.switch.callers[IX].stage == "wait"
+        it.switch.connect()
+        await it.live(3)
+        assert it.switch.callers[IX].stage == "closing"
