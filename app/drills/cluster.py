@@ -35,9 +35,11 @@ class Cluster:
         self._password = secrets.token_urlsafe(18)
         self._identity = privilege.identity_for(self._home)
         self._process: subprocess.Popen[bytes] | None = None
-        self._initialise()
 
     def _initialise(self) -> None:
+        if self._identity is not None:  # initdb looks with the rights of the user alone
+            closed = privilege.unreachable(self._bundle.programs.values(), self._identity)
+            assert not closed, f"{self._identity.name} may not enter {closed[0]}; set AFTERCALL_CACHE to another folder"
         given = self._home / "password"
         given.write_text(self._password)
         if self._identity is not None:
@@ -53,10 +55,9 @@ class Cluster:
         )
 
     def _as_nobody(self) -> None:
-        """In the child, before the program: root's rights are gone, but for reading a bundle that lies in a closed folder."""
+        """In the child, before the program: Postgres refuses to be root."""
         if self._identity is not None:
-            closed = privilege.unreachable(self._bundle.programs.values(), self._identity)
-            privilege.step_down(self._identity, [privilege.CAP_DAC_READ_SEARCH] if closed else [])
+            privilege.step_down(self._identity)
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         with (self._home / f"{program}.log").open("ab") as log:
@@ -72,7 +73,9 @@ class Cluster:
         return f"postgresql://aftercall:{self._password}@127.0.0.1:{self.port}/{name}"
 
     async def start(self) -> None:
-        """Starts it and returns when it answers."""
+        """Starts it (the first time: from nothing) and returns when it answers."""
+        if not (self._home / "data").exists():
+            self._initialise()
         process = self._process = self._spawn()
         async with asyncio.timeout(START_S):
             while True:
