@@ -181,10 +181,11 @@ class Switch:
             self._end(leg, REJECTED)
         self.tell()
 
-    def decline(self, extension: str) -> None:
+    def decline(self, extension: str, cause: int = REJECTED) -> None:
+        """Most phones say "busy here" (17) when their red button is pressed, some say "rejected"."""
         leg = self.leg_of(extension)
         if leg is not None and leg.ringing_at is not None and leg.answered_at is None:
-            self._end(leg, REJECTED)
+            self._end(leg, cause)
             self.tell()
 
     def agent_hangs_up(self, extension: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.events import pbx
 from tests.unit.routing.house import house, queue
 from tests.unit.routing.switch import LinkDown
 from tests.unit.routing.test_talks import IX, talking
@@ -11,7 +12,15 @@ from tests.unit.virtual_time import in_virtual_time, never, until
 @in_virtual_time
 async def test_nothing_is_offered_before_the_switch_is_there() -> None:
     async with house("101", link=False) as it:
+        now = it.clock.now()
         it.switch.arrive(IX)
+        it.stream.emit(pbx.AgentDeviceChanged(at=now, extension="101", reachable=True))
+        caller = it.switch.callers[IX]
+        it.stream.emit(pbx.CallWaiting(
+            interaction_id=IX, at=now, channel=caller.channel, queue="service", enqueued_at=now
+        ))  # fmt: skip
+        await it.live()
+        assert IX in it.acd.book.waiting and it.agent("101").available
         await never(lambda: it.acd.book.offers, for_s=5)
         it.switch.connect()
         await until(lambda: it.switch.leg_of("101"), within_s=1)
@@ -39,9 +48,10 @@ async def test_a_link_that_breaks_in_the_order_leaves_the_caller_at_the_head_and
         it.switch.disconnect()
         await until(lambda: IX in it.acd.book.waiting, within_s=1)
         assert it.state("101") == "READY"
-        await never(lambda: it.acd.book.offers, for_s=20)
+        await never(lambda: it.acd.book.offers, for_s=0.2)
+        it.screen.mode = "shown"
         it.switch.connect()
-        await until(lambda: it.switch.leg_of("101"), within_s=1)
+        await until(lambda: it.switch.leg_of("101"), within_s=0.1)  # a new link knows better than a moment ago
         assert it.told.last("OfferMade").attempt == 2
 
 

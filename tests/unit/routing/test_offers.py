@@ -11,7 +11,7 @@ import pytest
 from core.events import pbx
 from routing.offers import FUSE_S, POP_S, REFUSED_REST_S
 from tests.unit.routing.house import RING_S, House, house, queue, record
-from tests.unit.routing.switch import LinkDown, Refused, Unclear
+from tests.unit.routing.switch import BUSY, REJECTED, LinkDown, Refused, Unclear
 from tests.unit.virtual_time import in_virtual_time, never, until
 
 IX = "n1-1.1"
@@ -58,6 +58,7 @@ async def test_the_longest_waiting_gets_the_longest_idle_with_the_skill() -> Non
 @in_virtual_time
 async def test_ring_no_answer_takes_the_agent_out_and_returns_the_caller_to_the_head() -> None:
     async with house("101") as it:
+        it.screen.mode = "hangs"  # what comes before the ring is no part of it
         it.switch.arrive(IX)
         came = it.switch.callers[IX].visits[0]
         await it.live(3)
@@ -81,12 +82,13 @@ async def test_as_many_misses_as_the_queue_allows_and_then_out() -> None:
         assert [made.attempt for made in it.told.all("OfferMade")] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("cause", [BUSY, REJECTED])
 @in_virtual_time
-async def test_a_declined_call_goes_to_the_next_agent_at_once() -> None:
+async def test_a_declined_call_goes_to_the_next_agent_at_once(cause: int) -> None:
     async with house("101", "102") as it:
         it.switch.arrive(IX)
         await ringing(it, "101")
-        it.switch.decline("101")
+        it.switch.decline("101", cause)
         await ringing(it, "102")
         assert (it.state("101"), it.state("102")) == ("NOT_READY(declined)", "RESERVED")
         assert it.told.kinds().count("OfferDeclined") == 1
@@ -158,6 +160,17 @@ async def test_a_phone_that_vanished_while_it_rang_is_found_gone_and_the_blame_i
         it.switch.plug_in("101")
         await it.live()
         assert it.state("101") == "NOT_READY(unreachable)", "only a person says READY"
+
+
+@in_virtual_time
+async def test_a_phone_that_is_known_to_be_gone_when_its_ringing_ends_is_not_held_against_the_agent() -> None:
+    async with house("101") as it:
+        it.switch.arrive(IX)
+        await ringing(it, "101")
+        it.switch.phones["101"].reachable = False
+        it.switch.tell()
+        await until(lambda: it.state("101") == "NOT_READY(unreachable)", within_s=RING_S + 1)
+        assert it.told.all("OfferTimedOut") == [] and waits(it)
 
 
 @in_virtual_time
@@ -252,6 +265,11 @@ async def test_what_the_switch_took_although_the_link_broke_is_stopped_when_it_i
         await until(lambda: not leg.live, within_s=1)
         await ringing(it, "101", within_s=2)
         assert it.switch.leg_of("101") is not leg and it.state("101") == "RESERVED"
+        cancelled = list(it.switch.cancelled)
+        it.switch.disconnect()
+        it.switch.connect()
+        await it.live(1)
+        assert it.switch.cancelled == cancelled, "once"
 
 
 @in_virtual_time
@@ -271,6 +289,67 @@ async def test_an_answer_that_is_told_before_the_order_is_refused_counts() -> No
         await until(lambda: it.state("101") == "ENGAGED", within_s=1)
         await it.live(5)
         assert it.state("101") == "ENGAGED" and not it.acd.book.waiting
+
+
+@in_virtual_time
+async def test_a_ring_that_is_told_before_the_order_is_refused_goes_on() -> None:
+    async with house("101") as it:
+        took = it.switch.offer
+
+        async def rings_and_then_breaks(**order: Any) -> str:
+            await took(**order)
+            it.switch.tell()
+            await it.live(0.01)
+            raise LinkDown
+
+        it.switch.offer = rings_and_then_breaks  # type: ignore[method-assign]
+        it.switch.arrive(IX)
+        await it.live(3)
+        assert it.state("101") == "RESERVED" and len(it.told.all("OfferMade")) == 1
+        it.switch.answer("101")
+        await it.live()
+        assert it.state("101") == "ENGAGED"
+
+
+@in_virtual_time
+async def test_who_hangs_up_while_the_order_is_refused_is_gone() -> None:
+    async with house("101") as it:
+
+        async def breaks(**_order: Any) -> str:
+            await it.live(1)
+            raise LinkDown
+
+        it.switch.offer = breaks  # type: ignore[method-assign]
+        it.switch.arrive(IX)
+        await it.live(0.5)
+        it.switch.caller_hangs_up(IX)
+        await it.live(2)
+        assert it.state("101") == "READY" and len(it.told.all("OfferCancelled")) == 1 and not it.acd.book.waiting
+
+
+@in_virtual_time
+async def test_offers_carry_the_owner_s_epoch_as_it_was_when_they_were_decided() -> None:
+    async with house("101") as it:
+        assert it.acd.epoch == 1
+        it.screen.mode = "hangs"
+        it.switch.arrive(IX)
+        await it.live(0.1)
+        it.acd.epoch = 7
+        await ringing(it, "101")
+        assert (it.told.last("OfferMade").epoch, it.switch.legs[it.switch.orders[0]].epoch) == (1, 1)
+        it.switch.decline("101")
+        it.ready("102")
+        await ringing(it, "102")
+        assert (it.told.last("OfferMade").epoch, it.switch.legs[it.switch.orders[1]].epoch) == (7, 7)
+
+
+@in_virtual_time
+async def test_a_caller_is_told_the_place_in_the_queue_they_came_into() -> None:
+    async with house(queues=[queue(), queue("express")]) as it:
+        for n, (wants, priority) in enumerate([("service", 0), ("express", 0), ("service", 0), ("service", 5)], 1):
+            it.switch.arrive(f"n1-{n}.{n}", wants, priority=priority)
+            await it.live(1)
+        assert [told.position for told in it.told.all("ItemQueued")] == [1, 1, 2, 1]
 
 
 @in_virtual_time

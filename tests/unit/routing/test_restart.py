@@ -80,6 +80,12 @@ def test_what_people_said_stands(box: Box, state: str, reason: str) -> None:
     assert [box.it.state(extension) for extension in AGENTS] == before
 
 
+def test_without_anything_under_way_only_words_are_restored(box: Box) -> None:
+    box.open()
+    box.do(lambda it: it.acd.restore({"101": ("NOT_READY", "lunch"), "102": ("nonsense", "")}))
+    assert [box.it.state(extension) for extension in AGENTS] == ["NOT_READY(lunch)", "OFFLINE", "OFFLINE"]
+
+
 def test_who_was_taken_out_by_a_rule_stays_out(box: Box) -> None:
     box.open("101")
     box.do(lambda it: it.switch.arrive(IX), 20)

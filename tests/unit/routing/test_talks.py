@@ -84,11 +84,27 @@ async def test_an_answer_that_never_reaches_the_caller_puts_the_caller_back_and_
         assert it.told.last("SegmentEnded").reason == "not_connected"
         assert it.state("101") == "READY" and it.acd.book.waiting[IX].enqueued_at == came
         it.switch.epoch = 1
-        await never(lambda: it.acd.book.offers, for_s=STALE_REST_S - 0.2)  # not one dead answer after another
+        await never(lambda: it.acd.book.offers, for_s=STALE_REST_S - 0.3)  # not one dead answer after another
         await until(lambda: it.switch.leg_of("102") is not None, within_s=1)
         it.switch.answer("102")
         await it.live()
         assert it.state("102") == "ENGAGED"
+
+
+@in_virtual_time
+async def test_who_comes_into_the_queue_anew_is_offered_without_rest() -> None:
+    async with house("101") as it:
+        it.switch.arrive(IX)
+        await until(lambda: it.switch.leg_of("101") is not None, within_s=1)
+        it.switch.callers[IX].stage = "menu"  # fell out of the queue, and nobody was told
+        it.switch.answer("101")
+        await it.live(0.1)
+        assert it.told.last("SegmentEnded").reason == "not_connected"
+        it.acd.book.waiting.clear()  # whatever became of them
+        it.switch.callers[IX].stage = "wait"
+        it.switch.callers[IX].visits.append(it.clock.now())
+        it.switch.tell()
+        await until(lambda: it.switch.leg_of("101") is not None, within_s=1)
 
 
 @in_virtual_time

@@ -46,6 +46,16 @@ async def test_it_is_finished_with_what_came_of_the_call() -> None:
 
 
 @in_virtual_time
+async def test_whoever_finishes_it_gets_the_next_caller_at_once() -> None:
+    async with house("101") as it:
+        await wrapping_up(it)
+        it.switch.arrive("n1-2.2")
+        await it.live(1)
+        agent = it.acd.finish_wrap_up("101", actor="user:li")
+        assert agent.state == "RESERVED"
+
+
+@in_virtual_time
 async def test_it_is_extended_from_now_and_still_belongs_to_its_call() -> None:
     async with house("101") as it:
         await wrapping_up(it)
