@@ -4,6 +4,7 @@ SHELL := /bin/bash
 # Debian's own Python first: it can be read by the unprivileged user our processes become when started as root.
 PYTHON ?= $(shell for p in /usr/bin/python3.11 python3.11 python3; do $$p -c 'import sys,ensurepip,venv; sys.exit(sys.version_info[:2]!=(3,11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+PACKAGES := core pbx orders_bridge ivr routing recordings desk app
 HOME_DIR ?= var/aftercall
 VENV_STAMP := .venv/.stamp-$(shell cat requirements/dev.txt pyproject.toml | sha256sum | cut -c1-16)
 CONSOLE_SRC := $(shell find app/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.png' -not -name '*.md' 2>/dev/null | sort)
@@ -22,6 +23,8 @@ $(VENV_STAMP):
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt \
 	  || $(BIN)/python -m pip -q install --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip -q install --no-deps --no-build-isolation -e .
+	@# Once for all: the unprivileged user we become may not write here, and every start would compile everything again.
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib $(PACKAGES) >/dev/null || true
 	@rm -f .venv/.stamp-*; touch $@
 
 $(CONSOLE_STAMP): $(VENV_STAMP)

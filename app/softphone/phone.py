@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import Self
 
 from app.softphone.call import Call
 from app.softphone.media import Media
@@ -38,9 +39,7 @@ class Softphone(asyncio.DatagramProtocol):
         self.unplugged = False  # the cable is out: nothing is heard and nothing is said
 
     @classmethod
-    async def open(
-        cls, server: tuple[str, int], user: str = "", password: str = "", *, spare_media: int = 2
-    ) -> Softphone:
+    async def open(cls, server: tuple[str, int], user: str = "", password: str = "", *, spare_media: int = 2) -> Self:
         """`spare_media` sockets are opened beforehand, so that an incoming call can be answered at once."""
         phone = cls(server, user, password)
         host = "127.0.0.1" if server[0] in ("127.0.0.1", "localhost") else "0.0.0.0"
@@ -50,7 +49,7 @@ class Softphone(asyncio.DatagramProtocol):
         phone._media_ready = [await Media.open(phone.host) for _ in range(spare_media)]
         return phone
 
-    async def __aenter__(self) -> Softphone:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
