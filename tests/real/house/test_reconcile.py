@@ -34,32 +34,38 @@ async def talk(world: OutsideWorld, agent: Softphone, ani: str) -> tuple[Call, C
     call = await (await world.caller()).call(world.facts["dids"]["queue"], from_user=ani)
     offered = await agent.next_call()
     offered.answer()
-    await offered.until("talking")
+    assert await offered.until("talking") == "talking"
     await offered.media.more(25)
     return call, offered
+
+
+async def over(world: OutsideWorld, count: int) -> None:
+    """Until the line is free again: there is one."""
+    await world.get_until("calls", lambda page: len(ended(page)) == count)
 
 
 async def five_calls(world: OutsideWorld) -> None:
     """Abandoned in the menu, abandoned in the queue, refused because the lines are busy, talked, and one in mid talk when
     the owner of the queues is killed."""
     dids, caller, agent = world.facts["dids"], await world.caller(), await world.agent(0, ready=False)
-    for door, ani in (("menu", "13800000001"), ("queue", "13800000002")):
-        call = await caller.call(dids[door], from_user=ani)
-        await call.until("talking")
-        await call.media.more(10)
-        if door == "queue":
-            refused = await (await world.caller()).call(dids["queue"], from_user="13800000003")
-            await refused.until("ringing")  # is being told so in words
-        call.hang_up()
-        await call.until("ended")
+    in_menu = await caller.call(dids["menu"], from_user="13800000001")
+    assert await in_menu.until("talking") == "talking"
+    in_menu.hang_up()
+    await over(world, 1)
+    queued = await caller.call(dids["queue"], from_user="13800000002")
+    assert await queued.until("talking") == "talking"
+    refused = await (await world.caller()).call(dids["queue"], from_user="13800000003")
+    assert await refused.until("ended") == "ended" and refused.status == 503  # and was told so in words
+    queued.hang_up()
+    await over(world, 3)
     await world.ready(0)
     _, offered = await talk(world, agent, "13800000004")
     offered.hang_up()
+    await over(world, 4)
     await world.get_until("agents", lambda page: page["items"][0]["state"] == "READY")
     call, _ = await talk(world, agent, "13800000005")
     os.kill(world.facts["pids"]["controller"], signal.SIGKILL)
     call.hang_up()
-    assert await refused.until("ended") == "ended" and refused.status == 503
 
 
 def ended(page: Json) -> dict[str, str]:
@@ -75,7 +81,7 @@ async def test_after_five_calls_and_a_killed_owner_nothing_differs_and_what_is_f
     tmp_path: Path,
 ) -> None:
     settings = {"SPEECH__ENABLED": "false", "ASTERISK__MAX_CALLS": "1"}
-    async with OutsideWorld(tmp_path / "home", settings=settings) as world:
+    async with asyncio.timeout(240), OutsideWorld(tmp_path / "home", settings=settings) as world:
         await both_up(world)
         await five_calls(world)
         # The new owner has told "unseen" for the last one, and a few seconds later what the switch knows of it.
