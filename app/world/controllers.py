@@ -74,12 +74,14 @@ class Controllers:
             return ""
 
     def pids(self) -> dict[str, int]:
-        """Of this kind's name is whoever owns (or the first, while nobody does), the other is its standby; 0 while dead."""
+        """Of this kind is whoever owns (or the first, while nobody does; 0 while dead), the other is its standby."""
         first = self.owner() or next(iter(self.children))
         others = [role for role in self.children if role != first]
         standby = "standby" if self.name == "controller" else f"{self.name}-standby"
         names = {first: self.name, **dict.fromkeys(others, standby)}
-        return {name: self.children[role].pid for role, name in names.items()}
+        return {
+            name: self.children[role].pid for role, name in names.items() if role == first or self.children[role].pid
+        }
 
     # --- looking after them
 

@@ -143,7 +143,7 @@ class OutsideWorld:
         assert self._process is not None
         self._process.kill()
         for role, pid in self.facts["pids"].items():
-            if role not in ("asterisk", "redis", "launcher"):
+            if pid and role not in ("asterisk", "redis", "launcher"):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
