@@ -43,6 +43,7 @@ class KnownCall:
 UNREACHABLE_STATES = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 KEEP_ENDED = 500
 OF_A_CHANNEL = (ChannelSeen, ChannelState, ChannelGone, BridgeEntered, BridgeLeft, HoldChanged)
+CLOCK_MOVED_S = 2.0
 
 
 class Switchboard:
@@ -69,6 +70,7 @@ class Switchboard:
         self._devices: dict[str, tuple[bool, bool]] = {}
         self._reachable: dict[str, bool] = {}
         self._missing: set[str] = set()
+        self._talks: dict[str, tuple[datetime, float]] = {}  # first joined to somebody, by both clocks
         self.repairs: dict[str, int] = {}
         self.on_fresh: list[
             Callable[[str, str, datetime], None]
@@ -133,11 +135,23 @@ class Switchboard:
         self._calls[interaction_id] = call
         if isinstance(news, list):
             for told in news:
-                self._events.emit(told)
+                self._events.emit(self._by_our_clock(told))
         if call.ended and not was_ended:
             self._ended.append(interaction_id)
+            self._talks.pop(interaction_id, None)
             while len(self._ended) > KEEP_ENDED:  # late events of a call that just ended still find it
                 self._calls.pop(self._ended.pop(0), None)
+
+    def _by_our_clock(self, told: DomainEvent) -> DomainEvent:
+        """The switch tells moments of the wall clock. When that was moved in mid talk, its length is what we measured."""
+        now, measured = self._clock.now(), self._clock.monotonic()
+        if isinstance(told, facts.CallConnected):
+            self._talks.setdefault(told.interaction_id, (now, measured))
+        elif isinstance(told, facts.CallEnded) and (began := self._talks.pop(told.interaction_id, None)) is not None:
+            elapsed_s = measured - began[1]
+            if abs((now - began[0]).total_seconds() - elapsed_s) > CLOCK_MOVED_S:
+                return replace(told, talk_s=round(elapsed_s, 3))
+        return told
 
     def _own(self, event: AmiEvent, unique: str, channel: str) -> None:
         """A channel of an agent's phone that is no leg of ours: the agent is on a call of their own."""

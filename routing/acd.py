@@ -173,6 +173,7 @@ class Acd:
         )  # fmt: skip
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
         self.book.waiting[ix] = item
+        self.book.waited_s(item)  # from now on by the monotonic clock
         self.book.stream.emit(ItemQueued(
             interaction_id=ix, at=self.book.clock.now(), queue=item.queue, enqueued_at=item.enqueued_at,
             channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,

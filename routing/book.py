@@ -34,6 +34,7 @@ class Book:
         self._gone: OrderedDict[str, datetime] = OrderedDict()  # callers who hung up
         self._over: OrderedDict[str, datetime] = OrderedDict()  # offers whose leg has ended
         self._visits: OrderedDict[str, datetime] = OrderedDict()  # callers who were told to wait, and when last
+        self._waits: OrderedDict[str, float] = OrderedDict()  # since when callers wait, by the monotonic clock
 
     def agent(self, extension: str) -> Agent:
         """Raises NotFound."""
@@ -71,8 +72,15 @@ class Book:
             self.agents[extension] = replace(self.agents[extension], reachable=reachable, in_use=in_use)
 
     def waited_s(self, item: WorkItem) -> float:
-        """Since the caller first stood in the queue, by the wall clock: it outlives restarts. Never negative."""
-        return round(max(0.0, (self.clock.now() - item.enqueued_at).total_seconds()), 3)
+        """Since the caller first stood in the queue: by the wall clock when we first hear of it (it outlives restarts), and by
+        the monotonic clock from then on. Never negative."""
+        began = self._waits.get(item.interaction_id)
+        if began is None:
+            waited = max(0.0, (self.clock.now() - item.enqueued_at).total_seconds())
+            began = self._waits[item.interaction_id] = self.clock.monotonic() - waited
+            while len(self._waits) > REMEMBERED:
+                self._waits.popitem(last=False)
+        return round(max(0.0, self.clock.monotonic() - began), 3)
 
     def put_back(self, item: WorkItem) -> None:
         """The caller waits again, with the wait they had: at the head among their equals. Not who is gone, is offered

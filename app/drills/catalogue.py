@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.drills import controllers, dependencies, link, load, loop, phones, power, switch
+from app.drills import clock, controllers, dependencies, link, load, loop, phones, power, switch
 from app.drills.model import Drill
 
-FILES = (controllers, dependencies, link, load, loop, phones, power, switch)
+FILES = (clock, controllers, dependencies, link, load, loop, phones, power, switch)
 ALL: tuple[Drill, ...] = tuple(
     sorted((drill for file in FILES for drill in file.DRILLS), key=lambda drill: drill.fault)
 )

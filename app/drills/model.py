@@ -20,6 +20,7 @@ class Drill:
 
     `times`: how often in a full run. `short`: part of the run that every landing makes. `settings` are those of its
     world; drills with equal settings share one. `alone`: each time in a world of its own.
+    `moved_clock`: its world's wall clock can be moved.
     """
 
     fault: int
@@ -29,6 +30,7 @@ class Drill:
     times: int = 3
     short: bool = False
     alone: bool = False
+    moved_clock: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from app.drills import oracles
+from app.drills import clock, oracles
 from app.drills.catalogue import chosen
 from app.drills.field import Field, field_in
 from app.drills.model import Drill, Missed, Oracle, Outcome
@@ -65,13 +65,17 @@ async def _hold(
     drills: Sequence[Drill], times: int | None, seed: int, home: Path | None, console: Console
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    ordered = sorted(drills, key=lambda drill: (drill.alone, sorted(drill.settings.items()), drill.fault))
-    for (alone, settings), group in groupby(ordered, key=lambda drill: (drill.alone, sorted(drill.settings.items()))):
+    ordered = sorted(drills, key=lambda drill: (*_kind_of_world(drill), drill.fault))
+    for (alone, _, settings), group in groupby(ordered, key=_kind_of_world):
         turns = [drill for drill in group for _ in range(times or drill.times)]
         worlds: Iterable[list[Drill]] = [[turn] for turn in turns] if alone else [turns]
         for number, together in enumerate(worlds):
             outcomes += await _in_one_world(together, dict(settings), seed + number, home, console)
     return outcomes
+
+
+def _kind_of_world(drill: Drill) -> tuple[bool, bool, list[tuple[str, str]]]:
+    return drill.alone, drill.moved_clock, sorted(drill.settings.items())
 
 
 async def _in_one_world(
@@ -85,8 +89,10 @@ async def _in_one_world(
             disk(Path(folder), settings.get(DISK, "")) as ground,
         ):
             place = home or ground / "home"
+            environment = clock.environment(place.parent) if left[0].moved_clock else {}
             asked = {key: value for key, value in settings.items() if key != DISK}
-            async with OutsideWorld(place, settings={**COMMON, "REHEARSAL": "true", **asked}) as world:
+            chosen_settings = {**COMMON, "REHEARSAL": "true", **asked}
+            async with OutsideWorld(place, settings=chosen_settings, environment=environment) as world:
                 field = await field_in(world, seed + len(left))
                 while left:
                     drill = left.pop(0)

@@ -90,6 +90,11 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         without=LIBC,
     ),
+    "clock": Recipe(  # for drills: moves the wall clock of what is started under it
+        packages=("libfaketime",),
+        programs={"libfaketime": f"usr/lib/{TRIPLETS[architecture()]}/faketime/libfaketimeMT.so.1"},
+        without=LIBC,
+    ),
     "voices": Recipe(
         packages=("flite", "espeak-ng"),
         programs={"flite": "usr/bin/flite", "espeak-ng": "usr/bin/espeak-ng"},
@@ -154,6 +159,8 @@ def ensure(name: str, cache: Path | None = None, progress: Progress | None = Non
 def installed_bundle(name: str) -> Bundle | None:
     """The host's own programs, when all are there and none is below its floor."""
     programs, versions = {}, {}
+    if not RECIPES[name].floors:
+        return None
     for floor in RECIPES[name].floors:
         paths = [shutil.which(floor.program), *floor.paths] if floor.program != "chromium" else list(floor.paths)
         for path in paths:

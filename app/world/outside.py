@@ -59,13 +59,15 @@ class OutsideWorld:
     """`async with OutsideWorld(home) as world:`; `settings` go in as environment (`{"SAMPLE__AGENTS": "20"}`)."""
 
     def __init__(
-        self, home: Path, *, settings: dict[str, str] | None = None, echo: Callable[[str], None] | None = None
-    ) -> None:
+        self, home: Path, *, settings: dict[str, str] | None = None, echo: Callable[[str], None] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.home = home
         self.facts: Json = {}
         self.ready_s = 0.0
         self.output: list[str] = []
         self._settings = {f"AFTERCALL_{key}": value for key, value in (settings or {}).items()}
+        self._settings |= environment or {}
         self._echo = echo
         self._process: asyncio.subprocess.Process | None = None
         self._group = asyncio.TaskGroup()
