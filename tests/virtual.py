@@ -1,7 +1,8 @@
 """Virtual time: a loop whose clock jumps to its next timer as soon as there is nothing else to do.
 
 A test of a five-second silence takes no five seconds, and no busy machine makes it late: the clock stands still while
-anybody works. Sockets on loopback work as usual (what was sent is there before the clock moves on).
+anybody works. Sockets on loopback work as usual (what was sent is there before the clock moves on). Whoever waits for something
+that nothing will ever bring about fails, as Stuck. Not for threads (a database).
 """
 
 from __future__ import annotations
@@ -10,12 +11,19 @@ import asyncio
 import functools
 import selectors
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec
 
 P = ParamSpec("P")
 
 IN_FLIGHT_S = 0.004  # what the kernel may need, on a busy machine, to carry bytes from one socket of ours to the other
 STUCK_S = 10.0
+LOOK_S = 0.01
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+class Stuck(RuntimeError):
+    """Every task waits, and there is no timer and no socket that could wake one of them."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
@@ -31,9 +39,9 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-t
         if ready or timeout == 0:
             return ready
         if timeout is None:
-            ready = super().select(STUCK_S)
+            ready = super().select(STUCK_S if sockets else 0)
             if not ready:
-                raise RuntimeError("everybody waits, and nothing is left that could wake anybody")
+                raise Stuck("everybody waits, and nothing is left that could wake anybody")
             return ready
         self.loop.jump(max(0.0, timeout))
         return []
@@ -51,6 +59,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def jump(self, seconds: float) -> None:
         self._now += seconds
+
+    def live(self, seconds: float) -> None:
+        """From outside the loop: everything due in the next `seconds` happens."""
+        self.run_until_complete(asyncio.sleep(seconds))
+
+
+class LoopClock:
+    """The product's clock on a loop's time; the wall clock can be moved alone, as an operator would."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._moved = timedelta()
+
+    def now(self) -> datetime:
+        moment = START + self._moved + timedelta(seconds=self._loop.time() - self._began)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    def jump(self, seconds: float) -> None:
+        self._moved += timedelta(seconds=seconds)
 
 
 def virtual_time(test: Callable[P, Awaitable[Any]]) -> Callable[P, None]:
@@ -74,3 +105,17 @@ def virtual_time(test: Callable[P, Awaitable[Any]]) -> Callable[P, None]:
 def now() -> float:
     """Seconds on the running loop's clock."""
     return asyncio.get_running_loop().time()
+
+
+async def until(holds: Callable[[], object], *, within_s: float = 60.0) -> None:
+    """Virtual seconds go by until it holds; fails when it does not within `within_s`."""
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(LOOK_S)
+
+
+async def never(holds: Callable[[], object], *, for_s: float) -> None:
+    """Fails when it holds at any moment of the next `for_s` seconds (looked at every 10 ms of them)."""
+    for _ in range(int(for_s / LOOK_S)):
+        assert not holds()
+        await asyncio.sleep(LOOK_S)

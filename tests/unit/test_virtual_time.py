@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tests.unit.virtual_time import LoopClock, Stuck, VirtualLoop, in_virtual_time, never, until
+from tests.virtual import LoopClock, Stuck, VirtualLoop, never, until, virtual_time
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_hour_goes_by_in_an_instant_and_timers_keep_their_order() -> None:
     began, clock, order = time.monotonic(), LoopClock(), []
     at_first = clock.now()
@@ -23,7 +23,7 @@ async def test_an_hour_goes_by_in_an_instant_and_timers_keep_their_order() -> No
     assert time.monotonic() - began < 5
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_clock_that_is_moved_moves_the_wall_alone() -> None:
     clock = LoopClock()
     wall, steady = clock.now(), clock.monotonic()
@@ -43,8 +43,8 @@ def test_whoever_waits_for_ever_is_told_so() -> None:
         loop.close()
 
 
-@in_virtual_time
-async def test_conditions_are_awaited_and_refuted_in_virtual_time() -> None:
+@virtual_time
+async def test_conditions_are_awaited_and_refuted_virtual_time() -> None:
     seen: list[int] = []
     asyncio.get_running_loop().call_later(30, seen.append, 1)
     await never(lambda: seen, for_s=29)

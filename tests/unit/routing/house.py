@@ -16,7 +16,7 @@ from routing.acd import Acd
 from routing.agent import Agent
 from routing.model import AgentRecord, QueuePolicy, WorkItem
 from tests.unit.routing.switch import Switch
-from tests.unit.virtual_time import LoopClock
+from tests.virtual import LoopClock
 
 AGENTS = ("101", "102", "103")
 RING_S, WRAP_UP_S = 15.0, 20.0

@@ -11,7 +11,7 @@ import pytest
 
 from core.events import DomainEvent, pbx
 from tests.unit.routing.house import House, queue, record
-from tests.unit.virtual_time import VirtualLoop
+from tests.virtual import VirtualLoop
 
 IX = "n1-1.1"
 SEEDS = 60

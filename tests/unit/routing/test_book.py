@@ -113,4 +113,5 @@ def test_only_so_much_is_remembered_and_the_newest_of_it(book: Book, monkeypatch
 
 def test_a_wait_is_never_negative(book: Book) -> None:
     assert book.waited_s(replace(ITEM, enqueued_at=T0 + timedelta(hours=1))) == 0
-    assert book.waited_s(replace(ITEM, enqueued_at=T0 - timedelta(seconds=1.5))) == 1.5
+    early = replace(ITEM, interaction_id="early", enqueued_at=T0 - timedelta(seconds=1.5))
+    assert book.waited_s(early) == 1.5

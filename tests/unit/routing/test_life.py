@@ -22,7 +22,7 @@ from routing.matcher import match
 from tests.unit.routing.database import rebuilt
 from tests.unit.routing.house import House, queue, record
 from tests.unit.routing.switch import LinkDown, Refused, Unclear
-from tests.unit.virtual_time import VirtualLoop
+from tests.virtual import VirtualLoop
 
 EXTENSIONS = ("101", "102", "103")
 QUEUES = ("service", "express")

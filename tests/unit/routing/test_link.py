@@ -6,10 +6,10 @@ from core.events import pbx
 from tests.unit.routing.house import house, queue
 from tests.unit.routing.switch import LinkDown
 from tests.unit.routing.test_talks import IX, talking
-from tests.unit.virtual_time import in_virtual_time, never, until
+from tests.virtual import never, until, virtual_time
 
 
-@in_virtual_time
+@virtual_time
 async def test_nothing_is_offered_before_the_switch_is_there() -> None:
     async with house("101", link=False) as it:
         now = it.clock.now()
@@ -26,7 +26,7 @@ async def test_nothing_is_offered_before_the_switch_is_there() -> None:
         await until(lambda: it.switch.leg_of("101"), within_s=1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_link_that_is_gone_stops_offers_and_the_next_one_resumes_them() -> None:
     async with house("101") as it:
         it.switch.disconnect()
@@ -39,7 +39,7 @@ async def test_a_link_that_is_gone_stops_offers_and_the_next_one_resumes_them() 
         assert it.told.last("OfferMade").interaction_id == IX
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_link_that_breaks_in_the_order_leaves_the_caller_at_the_head_and_the_agent_without_blame() -> None:
     async with house("101") as it:
         it.screen.mode = "hangs"
@@ -55,7 +55,7 @@ async def test_a_link_that_breaks_in_the_order_leaves_the_caller_at_the_head_and
         assert it.told.last("OfferMade").attempt == 2
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_flapping_link_is_no_storm() -> None:
     async with house("101", queues=[queue(max_misses=99)]) as it:
         it.switch.arrive(IX)
@@ -73,7 +73,7 @@ async def test_a_flapping_link_is_no_storm() -> None:
         assert it.state("101") == "ENGAGED"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_talk_goes_on_through_a_lost_link_and_its_end_is_told_by_the_next() -> None:
     async with house("101") as it:
         await talking(it)
@@ -87,7 +87,7 @@ async def test_a_talk_goes_on_through_a_lost_link_and_its_end_is_told_by_the_nex
         assert it.state("101") == "WRAP_UP" and it.told.last("SegmentEnded").reason == "talked"
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_hung_up_while_there_was_no_link_is_not_offered() -> None:
     async with house("101", link=False) as it:
         it.switch.connect()
@@ -104,7 +104,7 @@ async def test_who_hung_up_while_there_was_no_link_is_not_offered() -> None:
         assert it.told.all("OfferMade") == [] and it.told.last("ItemAbandoned").interaction_id == IX
 
 
-@in_virtual_time
+@virtual_time
 async def test_the_owner_ends_with_its_task_and_leaves_no_timer_behind() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from routing.talks import VANISHED
 from tests.unit.routing.house import house
-from tests.unit.virtual_time import in_virtual_time, until
+from tests.virtual import until, virtual_time
 
 IX, IY = "n1-1.1", "n1-2.2"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_whose_agents_phone_vanished_is_offered_first_and_the_agent_is_unreachable() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)

@@ -12,7 +12,7 @@ from core.events import pbx
 from routing.offers import FUSE_S, POP_S, REFUSED_REST_S
 from tests.unit.routing.house import RING_S, House, house, queue, record
 from tests.unit.routing.switch import BUSY, REJECTED, LinkDown, Refused, Unclear
-from tests.unit.virtual_time import in_virtual_time, never, until
+from tests.virtual import never, until, virtual_time
 
 IX = "n1-1.1"
 
@@ -26,7 +26,7 @@ async def ringing(it: House, extension: str, *, within_s: float = 1) -> None:
     await it.live(0.01)
 
 
-@in_virtual_time
+@virtual_time
 async def test_reserve_then_card_then_ring_then_talk() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -42,7 +42,7 @@ async def test_reserve_then_card_then_ring_then_talk() -> None:
         assert told == ["ItemQueued", "OfferMade", "OfferRinging", "OfferAccepted"]
 
 
-@in_virtual_time
+@virtual_time
 async def test_the_longest_waiting_gets_the_longest_idle_with_the_skill() -> None:
     people = [record("101", service=1), record("102", express=2, service=1), record("103", service=1)]
     async with house("103", "101", "102", agents=people, queues=[queue(), queue("express")]) as it:
@@ -55,7 +55,7 @@ async def test_the_longest_waiting_gets_the_longest_idle_with_the_skill() -> Non
         assert list(it.acd.book.waiting) == ["n1-4.4"]
 
 
-@in_virtual_time
+@virtual_time
 async def test_ring_no_answer_takes_the_agent_out_and_returns_the_caller_to_the_head() -> None:
     async with house("101") as it:
         it.screen.mode = "hangs"  # what comes before the ring is no part of it
@@ -73,7 +73,7 @@ async def test_ring_no_answer_takes_the_agent_out_and_returns_the_caller_to_the_
         assert it.told.last("OfferMade").waited_s > 60
 
 
-@in_virtual_time
+@virtual_time
 async def test_as_many_misses_as_the_queue_allows_and_then_out() -> None:
     async with house("101", queues=[queue(max_misses=3)]) as it:
         it.switch.arrive(IX)
@@ -83,7 +83,7 @@ async def test_as_many_misses_as_the_queue_allows_and_then_out() -> None:
 
 
 @pytest.mark.parametrize("cause", [BUSY, REJECTED])
-@in_virtual_time
+@virtual_time
 async def test_a_declined_call_goes_to_the_next_agent_at_once(cause: int) -> None:
     async with house("101", "102") as it:
         it.switch.arrive(IX)
@@ -94,7 +94,7 @@ async def test_a_declined_call_goes_to_the_next_agent_at_once(cause: int) -> Non
         assert it.told.kinds().count("OfferDeclined") == 1
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_took_a_call_of_their_own_in_that_moment_has_declined_nothing() -> None:
     async with house("101", lists=False) as it:
         it.screen.mode = "hangs"  # a third of a second between the decision and the ring
@@ -109,7 +109,7 @@ async def test_who_took_a_call_of_their_own_in_that_moment_has_declined_nothing(
 
 
 @pytest.mark.parametrize("how", ["not_ready", "in_use", "unregistered", "unskilled", "offline"])
-@in_virtual_time
+@virtual_time
 async def test_who_cannot_take_a_call_is_not_offered_one(how: str) -> None:
     people = [record("101", other=5) if how == "unskilled" else record("101")]
     async with house("101", agents=people) as it:
@@ -139,7 +139,7 @@ async def test_who_cannot_take_a_call_is_not_offered_one(how: str) -> None:
         await ringing(it, "101")
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_phone_that_is_gone_makes_the_agent_unreachable_and_not_to_blame() -> None:
     async with house("101") as it:
         it.switch.unplug("101")  # registered, as far as anybody knows
@@ -149,7 +149,7 @@ async def test_a_phone_that_is_gone_makes_the_agent_unreachable_and_not_to_blame
         assert it.told.last("OfferCancelled").reason == "unreachable"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_phone_that_vanished_while_it_rang_is_found_gone_and_the_blame_is_taken_back() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -162,7 +162,7 @@ async def test_a_phone_that_vanished_while_it_rang_is_found_gone_and_the_blame_i
         assert it.state("101") == "NOT_READY(unreachable)", "only a person says READY"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_phone_that_is_known_to_be_gone_when_its_ringing_ends_is_not_held_against_the_agent() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -173,7 +173,7 @@ async def test_a_phone_that_is_known_to_be_gone_when_its_ringing_ends_is_not_hel
         assert it.told.all("OfferTimedOut") == [] and waits(it)
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_unregistered_phone_that_was_rung_all_the_same_is_unreachable() -> None:
     async with house("101", lists=False) as it:
         it.switch.deaf = True
@@ -187,7 +187,7 @@ async def test_an_unregistered_phone_that_was_rung_all_the_same_is_unreachable()
         assert waits(it)
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_who_hangs_up_while_it_rings_stops_the_ringing_and_frees_the_agent() -> None:
     async with house("101") as it:
         since = it.agent("101").idle_since
@@ -201,7 +201,7 @@ async def test_a_caller_who_hangs_up_while_it_rings_stops_the_ringing_and_frees_
         assert it.told.last("OfferCancelled").reason == "caller_gone"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_who_hangs_up_before_the_ring_never_rings() -> None:
     async with house("101") as it:
         it.screen.mode = "hangs"
@@ -213,7 +213,7 @@ async def test_a_caller_who_hangs_up_before_the_ring_never_rings() -> None:
 
 
 @pytest.mark.parametrize("mode", ["hangs", "raises"])
-@in_virtual_time
+@virtual_time
 async def test_nothing_that_goes_wrong_with_the_card_stops_the_call(mode: str) -> None:
     async with house("101") as it:
         it.screen.mode = mode
@@ -228,7 +228,7 @@ async def test_nothing_that_goes_wrong_with_the_card_stops_the_call(mode: str) -
 
 
 @pytest.mark.parametrize("fault", [LinkDown(), Refused("no such context"), ValueError("a line break")], ids=repr)
-@in_virtual_time
+@virtual_time
 async def test_an_order_the_switch_does_not_take_is_nobody_s_fault_and_is_tried_again_after_a_moment(
     fault: Exception,
 ) -> None:
@@ -242,7 +242,7 @@ async def test_an_order_the_switch_does_not_take_is_nobody_s_fault_and_is_tried_
         await ringing(it, "101")
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_whom_the_switch_refuses_again_and_again_does_not_keep_the_agent_from_others() -> None:
     async with house("101") as it:
         it.switch.fails = [Refused("broken channel")] * 2
@@ -253,7 +253,7 @@ async def test_a_caller_whom_the_switch_refuses_again_and_again_does_not_keep_th
         assert len(it.told.all("OfferMade")) <= 4, "not a storm of offers"
 
 
-@in_virtual_time
+@virtual_time
 async def test_what_the_switch_took_although_the_link_broke_is_stopped_when_it_is_back() -> None:
     async with house("101") as it:
         it.switch.fails = [Unclear()]
@@ -272,7 +272,7 @@ async def test_what_the_switch_took_although_the_link_broke_is_stopped_when_it_i
         assert it.switch.cancelled == cancelled, "once"
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_answer_that_is_told_before_the_order_is_refused_counts() -> None:
     async with house("101") as it:
         took = it.switch.offer
@@ -291,7 +291,7 @@ async def test_an_answer_that_is_told_before_the_order_is_refused_counts() -> No
         assert it.state("101") == "ENGAGED" and not it.acd.book.waiting
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_ring_that_is_told_before_the_order_is_refused_goes_on() -> None:
     async with house("101") as it:
         took = it.switch.offer
@@ -311,7 +311,7 @@ async def test_a_ring_that_is_told_before_the_order_is_refused_goes_on() -> None
         assert it.state("101") == "ENGAGED"
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_hangs_up_while_the_order_is_refused_is_gone() -> None:
     async with house("101") as it:
 
@@ -327,7 +327,7 @@ async def test_who_hangs_up_while_the_order_is_refused_is_gone() -> None:
         assert it.state("101") == "READY" and len(it.told.all("OfferCancelled")) == 1 and not it.acd.book.waiting
 
 
-@in_virtual_time
+@virtual_time
 async def test_offers_carry_the_owner_s_epoch_as_it_was_when_they_were_decided() -> None:
     async with house("101") as it:
         assert it.acd.epoch == 1
@@ -343,7 +343,7 @@ async def test_offers_carry_the_owner_s_epoch_as_it_was_when_they_were_decided()
         assert (it.told.last("OfferMade").epoch, it.switch.legs[it.switch.orders[1]].epoch) == (7, 7)
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_is_told_the_place_in_the_queue_they_came_into() -> None:
     async with house(queues=[queue(), queue("express")]) as it:
         for n, (wants, priority) in enumerate([("service", 0), ("express", 0), ("service", 0), ("service", 5)], 1):
@@ -352,7 +352,7 @@ async def test_a_caller_is_told_the_place_in_the_queue_they_came_into() -> None:
         assert [told.position for told in it.told.all("ItemQueued")] == [1, 1, 2, 1]
 
 
-@in_virtual_time
+@virtual_time
 async def test_when_facts_are_lost_the_fuse_frees_the_agent_and_the_leg() -> None:
     async with house("101", lists=False) as it:
         it.switch.arrive(IX)
@@ -365,7 +365,7 @@ async def test_when_facts_are_lost_the_fuse_frees_the_agent_and_the_leg() -> Non
         assert len(it.told.all("OfferMade")) == 2, "offered again, the agent is not to blame"
 
 
-@in_virtual_time
+@virtual_time
 async def test_without_a_link_the_fuse_waits_for_what_the_next_list_tells() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -379,7 +379,7 @@ async def test_without_a_link_the_fuse_waits_for_what_the_next_list_tells() -> N
         assert it.state("101") == "ENGAGED" and it.switch.cancelled == []
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_leg_whose_end_nobody_saw_is_held_against_nobody() -> None:
     async with house("101", lists=False) as it:
         it.switch.arrive(IX)
@@ -393,7 +393,7 @@ async def test_a_leg_whose_end_nobody_saw_is_held_against_nobody() -> None:
         assert it.told.all("OfferTimedOut") == [] and it.agent("101").reason == ""
 
 
-@in_virtual_time
+@virtual_time
 async def test_the_wait_counts_from_the_first_moment_however_often_it_comes_to_nothing() -> None:
     async with house("101", queues=[queue(max_misses=9)]) as it:
         it.switch.arrive(IX)
@@ -408,7 +408,7 @@ async def test_the_wait_counts_from_the_first_moment_however_often_it_comes_to_n
             assert one.at - timedelta(seconds=one.waited_s) - came < timedelta(milliseconds=2)
 
 
-@in_virtual_time
+@virtual_time
 async def test_nobody_starves_in_a_crowd() -> None:
     async with house("101", "102", queues=[queue(wrap_up_s=0, max_misses=9)]) as it:
         for n in range(40):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.unit.routing.house import house, queue
-from tests.unit.virtual_time import in_virtual_time, until
+from tests.virtual import until, virtual_time
 
 IX, IY = "n1-1.1", "n1-2.2"
 MOST_S = 60.0
 
 
-@in_virtual_time
+@virtual_time
 async def test_callers_for_whom_nobody_comes_are_sent_where_the_queue_says_each_at_their_own_time() -> None:
     async with house(queues=[queue(max_wait_s=MOST_S)]) as it:
         it.switch.arrive(IX)
@@ -32,7 +32,7 @@ async def test_callers_for_whom_nobody_comes_are_sent_where_the_queue_says_each_
         assert not it.told.all("ItemAbandoned")
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_whose_offer_rings_is_not_torn_from_it() -> None:
     async with house(queues=[queue(max_wait_s=MOST_S, ring_s=15.0)]) as it:
         it.switch.arrive(IX)
@@ -46,7 +46,7 @@ async def test_a_caller_whose_offer_rings_is_not_torn_from_it() -> None:
         assert not it.told.all("ItemOverflowed")
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_switch_without_a_link_keeps_them_and_they_are_sent_away_when_it_is_back() -> None:
     async with house(queues=[queue(max_wait_s=MOST_S, overflow_to="closing")]) as it:
         it.switch.arrive(IX)

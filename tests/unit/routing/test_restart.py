@@ -10,7 +10,7 @@ from routing.model import Unfinished
 from tests.unit.routing.database import rebuilt
 from tests.unit.routing.house import AGENTS, WRAP_UP_S, House, queue, record
 from tests.unit.routing.test_talks import IX
-from tests.unit.virtual_time import VirtualLoop
+from tests.virtual import VirtualLoop
 
 DOWN_S = 2.0
 

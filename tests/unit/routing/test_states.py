@@ -8,10 +8,10 @@ from core.errors import BadInput, NotFound
 from core.events import pbx
 from tests.unit.routing.house import house, record
 from tests.unit.routing.test_talks import IX, talking
-from tests.unit.virtual_time import in_virtual_time, until
+from tests.virtual import until, virtual_time
 
 
-@in_virtual_time
+@virtual_time
 async def test_by_word_an_agent_is_ready_away_or_offline_and_it_is_told_who_said_so() -> None:
     async with house() as it:
         assert it.state("101") == "OFFLINE"
@@ -26,7 +26,7 @@ async def test_by_word_an_agent_is_ready_away_or_offline_and_it_is_told_who_said
 
 
 @pytest.mark.parametrize("state", ["ENGAGED", "WRAP_UP", "ready", ""])
-@in_virtual_time
+@virtual_time
 async def test_nobody_is_put_into_a_state_that_only_calls_make(state: str) -> None:
     async with house("101") as it:
         with pytest.raises(BadInput):
@@ -36,14 +36,14 @@ async def test_nobody_is_put_into_a_state_that_only_calls_make(state: str) -> No
         assert it.state("101") == "READY"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_reason_is_cut_to_what_a_wallboard_can_show() -> None:
     async with house() as it:
         it.say("101", "NOT_READY", "x" * 500)
         assert it.agent("101").reason == "x" * 60
 
 
-@in_virtual_time
+@virtual_time
 async def test_feature_codes_do_what_the_page_does() -> None:
     async with house() as it:
         it.switch.feature("101", "ready")
@@ -55,7 +55,7 @@ async def test_feature_codes_do_what_the_page_does() -> None:
         assert it.state("101") == "NOT_READY(break)"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_word_during_the_ring_or_the_talk_takes_effect_afterwards() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -71,7 +71,7 @@ async def test_a_word_during_the_ring_or_the_talk_takes_effect_afterwards() -> N
         assert [(e.state, e.reason, e.actor) for e in asked] == [("NOT_READY", "lunch", "user:test")]
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_said_away_while_it_rang_is_away_when_the_caller_gives_up() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -82,7 +82,7 @@ async def test_who_said_away_while_it_rang_is_away_when_the_caller_gives_up() ->
         assert it.state("101") == "OFFLINE"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_phone_s_flags_stand_beside_what_was_said() -> None:
     async with house("101") as it:
         it.stream.emit(pbx.AgentDeviceChanged(at=it.clock.now(), extension="101", reachable=False, in_use=True))
@@ -92,7 +92,7 @@ async def test_a_phone_s_flags_stand_beside_what_was_said() -> None:
         assert (agent.state, agent.reachable, agent.in_use, agent.available) == ("READY", False, True, False)
 
 
-@in_virtual_time
+@virtual_time
 async def test_new_skills_count_at_once_and_leave_everything_else_as_it_is() -> None:
     async with house("101") as it:
         await talking(it)
@@ -103,7 +103,7 @@ async def test_new_skills_count_at_once_and_leave_everything_else_as_it_is() -> 
         assert it.state("104") == "OFFLINE" and not it.agent("104").reachable
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_sooner_ready_agent_has_been_idle_longer_and_saying_it_twice_does_not_change_that() -> None:
     async with house("102", "101") as it:
         it.say("102", "READY")

@@ -30,7 +30,7 @@ from routing import store
 from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 from tests.unit.routing.database import copy, sqlite
 from tests.unit.routing.house import House, queue, record
-from tests.unit.virtual_time import VirtualLoop
+from tests.virtual import VirtualLoop
 
 T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 TABLES = (store.said_table, store.offer_table, store.segment_table)

@@ -7,7 +7,7 @@ import pytest
 from core.events import pbx
 from routing.talks import ALONE_S, JOIN_S, STALE_REST_S
 from tests.unit.routing.house import WRAP_UP_S, House, house, queue, record
-from tests.unit.virtual_time import in_virtual_time, never, until
+from tests.virtual import never, until, virtual_time
 
 IX, IY = "n1-1.1", "n1-2.2"
 
@@ -23,7 +23,7 @@ def names(ix: str, offer_id: str, extension: str) -> dict[str, str]:
     return {"interaction_id": ix, "leg_id": f"{ix}-{offer_id}", "offer_id": offer_id, "extension": extension}
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_segment_tells_how_long_it_rang_was_talked_and_held() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -42,7 +42,7 @@ async def test_a_segment_tells_how_long_it_rang_was_talked_and_held() -> None:
         assert [told.ring_s, told.talk_s, told.hold_s] == pytest.approx([4, 35, 10], abs=0.1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_call_that_ends_on_hold_was_held_to_the_end() -> None:
     async with house("101") as it:
         await talking(it)
@@ -56,7 +56,7 @@ async def test_a_call_that_ends_on_hold_was_held_to_the_end() -> None:
         )
 
 
-@in_virtual_time
+@virtual_time
 async def test_holds_told_twice_or_of_nobody_count_once_or_not_at_all() -> None:
     async with house("101") as it:
         await talking(it)
@@ -72,7 +72,7 @@ async def test_holds_told_twice_or_of_nobody_count_once_or_not_at_all() -> None:
         )
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_answer_that_never_reaches_the_caller_puts_the_caller_back_and_blames_nobody() -> None:
     async with house("101", "102") as it:
         it.switch.epoch = 2  # the dialplan finds our offers stale
@@ -91,7 +91,7 @@ async def test_an_answer_that_never_reaches_the_caller_puts_the_caller_back_and_
         assert it.state("102") == "ENGAGED"
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_comes_into_the_queue_anew_is_offered_without_rest() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -107,7 +107,7 @@ async def test_who_comes_into_the_queue_anew_is_offered_without_rest() -> None:
         await until(lambda: it.switch.leg_of("101") is not None, within_s=1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_answer_that_only_failed_to_be_joined_is_followed_by_the_next_offer_at_once() -> None:
     async with house("101", lists=False) as it:
         it.switch.arrive(IX)
@@ -121,7 +121,7 @@ async def test_an_answer_that_only_failed_to_be_joined_is_followed_by_the_next_o
         assert [made.attempt for made in it.told.all("OfferMade")] == [1, 2]
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_who_hangs_up_in_the_moment_of_the_answer_leaves_the_agent_free() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -132,7 +132,7 @@ async def test_a_caller_who_hangs_up_in_the_moment_of_the_answer_leaves_the_agen
         assert it.state("101") == "READY" and not it.acd.book.offers and not it.acd.book.waiting
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_agent_sends_the_caller_back_and_the_caller_is_offered_to_another_with_the_original_wait() -> None:
     async with house("101", "102") as it:
         await talking(it)
@@ -148,7 +148,7 @@ async def test_an_agent_sends_the_caller_back_and_the_caller_is_offered_to_anoth
         assert it.state("102") == "READY" and it.told.kinds(of=IX).count("ItemAbandoned") == 1
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_who_came_back_while_facts_were_lost_is_not_forgotten() -> None:
     async with house("101") as it:
         it.switch.arrive(IX)
@@ -163,7 +163,7 @@ async def test_a_caller_who_came_back_while_facts_were_lost_is_not_forgotten() -
         assert IX in it.acd.book.waiting and it.state("101") == "WRAP_UP"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_talk_we_did_not_know_of_is_ours_from_now_on() -> None:
     async with house("101", "102") as it:
         it.switch.deaf = True
@@ -176,7 +176,7 @@ async def test_a_talk_we_did_not_know_of_is_ours_from_now_on() -> None:
         assert it.state("101") == "READY"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_talk_found_late_takes_the_caller_and_the_agent_out_of_whatever_else_was_planned() -> None:
     async with house("101", lists=False) as it:
         it.switch.arrive(IX)
@@ -191,7 +191,7 @@ async def test_a_talk_found_late_takes_the_caller_and_the_agent_out_of_whatever_
         await never(lambda: len(it.acd.book.offers) > 1, for_s=40)
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_waiting_caller_who_is_found_talking_waits_no_more() -> None:
     async with house(lists=False) as it:
         it.switch.arrive(IX)
@@ -203,7 +203,7 @@ async def test_a_waiting_caller_who_is_found_talking_waits_no_more() -> None:
         await never(lambda: it.switch.orders, for_s=5)
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_agent_found_talking_is_offered_nothing_else_and_the_other_caller_is_at_the_head() -> None:
     async with house("101", lists=False) as it:
         it.switch.arrive(IX)
@@ -214,7 +214,7 @@ async def test_an_agent_found_talking_is_offered_nothing_else_and_the_other_call
         assert IX in it.acd.book.waiting and it.switch.leg_of("101") is None
 
 
-@in_virtual_time
+@virtual_time
 async def test_two_talks_on_one_phone_keep_the_agent_engaged_until_the_last_ends() -> None:
     async with house("101", queues=[queue(wrap_up_s=0)], lists=False) as it:
         for ix, offer_id in ((IX, "p-1"), (IY, "p-2")):
@@ -228,7 +228,7 @@ async def test_two_talks_on_one_phone_keep_the_agent_engaged_until_the_last_ends
         assert it.state("101") == "RESERVED", "and now the next"
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_is_found_talking_during_after_call_work_has_ended_it() -> None:
     async with house("101") as it:
         await talking(it)
@@ -243,7 +243,7 @@ async def test_who_is_found_talking_during_after_call_work_has_ended_it() -> Non
         assert it.state("101") == "ENGAGED", "the old timer ends nothing"
 
 
-@in_virtual_time
+@virtual_time
 async def test_who_never_said_ready_is_not_ready_after_a_talk_that_was_found() -> None:
     async with house() as it:
         it.say("102", "NOT_READY", "lunch")
@@ -257,7 +257,7 @@ async def test_who_never_said_ready_is_not_ready_after_a_talk_that_was_found() -
         assert (it.state("101"), it.state("102")) == ("OFFLINE", "NOT_READY(lunch)")
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_caller_s_end_without_the_agent_s_frees_the_agent_all_the_same() -> None:
     async with house("101", lists=False) as it:
         await talking(it)
@@ -268,7 +268,7 @@ async def test_a_caller_s_end_without_the_agent_s_frees_the_agent_all_the_same()
         await until(lambda: it.state("101") == "READY", within_s=WRAP_UP_S + 1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_an_answered_phone_that_is_joined_with_nobody_is_not_kept_for_ever() -> None:
     async with house("101", lists=False) as it:
         it.switch.arrive(IX)
@@ -281,7 +281,7 @@ async def test_an_answered_phone_that_is_joined_with_nobody_is_not_kept_for_ever
         assert it.told.last("OfferMade").attempt == 2
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_late_fact_of_a_leg_that_is_over_makes_no_ghost() -> None:
     async with house("101", lists=False) as it:
         await talking(it)
@@ -294,7 +294,7 @@ async def test_a_late_fact_of_a_leg_that_is_over_makes_no_ghost() -> None:
         assert it.state("101") == "READY" and not it.acd.book.offers
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_late_fact_of_an_old_leg_takes_nobody_out_of_the_queue() -> None:
     async with house("101", lists=False) as it:
         await talking(it)
@@ -305,7 +305,7 @@ async def test_a_late_fact_of_an_old_leg_takes_nobody_out_of_the_queue() -> None
         assert IX in it.acd.book.waiting and it.state("101") == "WRAP_UP"
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_talk_of_somebody_we_do_not_know_is_left_alone() -> None:
     async with house("101", agents=[record("101")]) as it:
         it.stream.emit(pbx.CallConnected(at=it.clock.now(), **names(IX, "p-1", "999")))

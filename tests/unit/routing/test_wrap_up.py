@@ -7,7 +7,7 @@ import pytest
 from core.errors import BadInput, NotFound
 from tests.unit.routing.house import WRAP_UP_S, House, house, queue
 from tests.unit.routing.test_talks import IX, talking
-from tests.unit.virtual_time import in_virtual_time, never, until
+from tests.virtual import never, until, virtual_time
 
 
 async def wrapping_up(it: House, ix: str = IX) -> None:
@@ -16,7 +16,7 @@ async def wrapping_up(it: House, ix: str = IX) -> None:
     await until(lambda: it.state("101") == "WRAP_UP", within_s=1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_it_ends_by_the_clock_and_nobody_is_offered_a_call_during_it() -> None:
     async with house("101") as it:
         await wrapping_up(it)
@@ -29,7 +29,7 @@ async def test_it_ends_by_the_clock_and_nobody_is_offered_a_call_during_it() -> 
         assert (ended.interaction_id, ended.wrap_up_s) == (IX, pytest.approx(WRAP_UP_S, abs=0.1))
 
 
-@in_virtual_time
+@virtual_time
 async def test_it_is_finished_with_what_came_of_the_call() -> None:
     async with house("101") as it:
         await wrapping_up(it)
@@ -45,7 +45,7 @@ async def test_it_is_finished_with_what_came_of_the_call() -> None:
         assert len(it.told.all("WrapUpEnded")) == 1, "the timer is gone"
 
 
-@in_virtual_time
+@virtual_time
 async def test_whoever_finishes_it_gets_the_next_caller_at_once() -> None:
     async with house("101") as it:
         await wrapping_up(it)
@@ -55,7 +55,7 @@ async def test_whoever_finishes_it_gets_the_next_caller_at_once() -> None:
         assert agent.state == "RESERVED"
 
 
-@in_virtual_time
+@virtual_time
 async def test_it_is_extended_from_now_and_still_belongs_to_its_call() -> None:
     async with house("101") as it:
         await wrapping_up(it)
@@ -71,7 +71,7 @@ async def test_it_is_extended_from_now_and_still_belongs_to_its_call() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 3601, float("nan")])
-@in_virtual_time
+@virtual_time
 async def test_an_extension_without_measure_is_refused(seconds: float) -> None:
     async with house("101") as it:
         await wrapping_up(it)
@@ -80,7 +80,7 @@ async def test_an_extension_without_measure_is_refused(seconds: float) -> None:
         await until(lambda: it.state("101") == "READY", within_s=WRAP_UP_S + 1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_there_is_nothing_to_finish_or_extend_outside_of_it() -> None:
     async with house("101") as it:
         for verb in (
@@ -97,7 +97,7 @@ async def test_there_is_nothing_to_finish_or_extend_outside_of_it() -> None:
     ("says", "lands"),
     [(("READY", ""), "READY"), (("NOT_READY", "lunch"), "NOT_READY(lunch)"), (("OFFLINE", ""), "OFFLINE")],
 )
-@in_virtual_time
+@virtual_time
 async def test_whoever_says_something_has_ended_it(says: tuple[str, str], lands: str) -> None:
     async with house("101") as it:
         await wrapping_up(it)
@@ -107,7 +107,7 @@ async def test_whoever_says_something_has_ended_it(says: tuple[str, str], lands:
         assert it.state("101") == lands and len(it.told.all("WrapUpEnded")) == 1
 
 
-@in_virtual_time
+@virtual_time
 async def test_what_was_asked_for_in_the_call_comes_after_the_work() -> None:
     async with house("101") as it:
         await talking(it)
@@ -119,7 +119,7 @@ async def test_what_was_asked_for_in_the_call_comes_after_the_work() -> None:
         await until(lambda: it.state("101") == "NOT_READY(lunch)", within_s=WRAP_UP_S + 1)
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_queue_without_after_call_work_frees_the_agent_at_once() -> None:
     async with house("101", queues=[queue(wrap_up_s=0)]) as it:
         await talking(it)
@@ -128,7 +128,7 @@ async def test_a_queue_without_after_call_work_frees_the_agent_at_once() -> None
         assert it.state("101") == "READY" and it.told.all("WrapUpStarted") == []
 
 
-@in_virtual_time
+@virtual_time
 async def test_a_clock_that_is_moved_neither_ends_nor_prolongs_it() -> None:
     for jump in (3600, -3600):
         async with house("101") as it:
