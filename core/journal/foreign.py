@@ -46,7 +46,7 @@ class ForeignJournal:
 async def copy_foreign(own: Path, database: Database, projectors: Sequence[Projector]) -> int:
     """Copies the rows of every journal that lies beside `own`. Returns how many there were. Raises Unavailable.
 
-    One that its process has open cannot be read: a living one copies for itself, a frozen one when it is awake or dead.
+    Reading disturbs no writer: also what a frozen process had written down is copied.
     """
     copied = 0
     for file in await asyncio.to_thread(lambda: sorted(own.parent.glob("*.sqlite"))):

@@ -1,12 +1,15 @@
 """The journal's file: a small SQLite database of this process alone, in which facts are safe before anybody asks.
 
 Synchronous and used from one thread at a time; `journal.py` owns that thread. Invariants: a group is in it whole or not at
-all; no second process can open it while we have it, so that no sequence is given out twice.
+all; no second process can write it while we have it, so that no sequence is given out twice; others may
+read it, also while we stand still (a standby copies what a frozen owner had written down).
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,10 +38,11 @@ class JournalFile:
 
     def __init__(self, path: Path, journal_id: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(path)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
-            # EXCLUSIVE: ours until we close or die. FULL: a committed group of facts survives the power going out.
-            for pragma in (f"busy_timeout={BUSY_MS}", "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
+            # FULL: a committed group of facts survives the power going out.
+            for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
                 self._db.execute(f"PRAGMA {pragma}")
             with self._whole():
                 self._db.execute("CREATE TABLE IF NOT EXISTS fact (seq INTEGER PRIMARY KEY, record TEXT NOT NULL)")
@@ -46,7 +50,7 @@ class JournalFile:
                 self._db.execute("INSERT OR IGNORE INTO mark VALUES ('journal_id', ?)", (journal_id,))
                 self._db.execute("INSERT OR IGNORE INTO mark VALUES ('flushed', '0')")
         except sqlite3.DatabaseError as error:
-            self._db.close()
+            self.close()
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 raise JournalInUse(path) from error
             raise
@@ -91,8 +95,22 @@ class JournalFile:
 
     def close(self) -> None:
         self._db.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
 def decode(rows: Iterable[tuple[int, str]]) -> list[Row]:
     """Rows as they stand in the file → (seq, record)."""
     return [(seq, json.loads(record)) for seq, record in rows]
+
+
+def _locked(path: Path) -> int:
+    """The descriptor of a lock beside the file, held until it is closed or we die. Raises JournalInUse."""
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalInUse(path) from error
+    return descriptor
