@@ -159,9 +159,15 @@ class TestBounds:
 
     async def test_the_loop_turns_while_the_disk_hangs(self, path: Path) -> None:
         journal = Journal(path, "j")
-        go, turns = threading.Event(), 0
-        journal._file.append = lambda _lines: go.wait(30)  # type: ignore[method-assign,assignment]
+        asked, go, turns = threading.Event(), threading.Event(), 0
+
+        def hang(_lines: object) -> None:
+            asked.set()
+            go.wait(30)
+
+        journal._file.append = hang  # type: ignore[method-assign,assignment]
         journal.emit(told(0))
+        await asyncio.to_thread(asked.wait, 30)
         reading = asyncio.get_running_loop().create_task(journal.read(0, 1))
         for _ in range(100):
             journal.emit(told(1))
