@@ -1,8 +1,8 @@
 """Brings a database to the newest schema (Alembic), and tells which revision it stands at.
 
-Invariants: a migration that fails leaves the database as the one before it left it (each runs in its own transaction, on
-SQLite too, where the driver's own habits would commit half-way); two that migrate at once go one after the other; a table
-that is made anew on SQLite takes no rows of other tables with it; references are whole after every migration.
+Invariants: an upgrade, over however many revisions, is whole or not at all (one transaction, on SQLite too, where the
+driver's own habits would commit half-way); two that migrate at once go one after the other; a table that is made anew on
+SQLite takes no rows of other tables with it; references are whole after every migration.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ context.configure(
     connection=connection,
     target_metadata=tables(),
     render_as_batch=True,
-    transaction_per_migration=True,
+    transaction_per_migration=False,  # an upgrade is whole or not at all
     transactional_ddl=True,
     on_version_apply=check_references,
     compare_type=True,

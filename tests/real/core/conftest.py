@@ -30,8 +30,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 async def place(cluster: Cluster) -> AsyncIterator[Place]:
-    it = Place(cluster.url("house"))
-    conn = await asyncpg.connect(it.url)
+    conn = await asyncpg.connect(cluster.url("house"))
     try:
         # Emptied, not made anew: a copy of a database costs the disk eight megabytes.
         await conn.execute("SET session_replication_role = replica")  # in any order
@@ -39,15 +38,14 @@ async def place(cluster: Cluster) -> AsyncIterator[Place]:
             await conn.execute(f"DELETE FROM {table}")
     finally:
         await conn.close()
-    async with it.stack:
+    async with Place(cluster.url("house")) as it:
         yield it
 
 
 @pytest.fixture
 async def own_place(cluster: Cluster) -> AsyncIterator[Place]:
     name = f"own_{next(_NUMBER)}"
-    it = Place(await cluster.create(name, template="newest"))
-    async with it.stack:
+    async with Place(await cluster.create(name, template="newest")) as it:
         yield it
     await cluster.drop(name)
 
@@ -55,7 +53,6 @@ async def own_place(cluster: Cluster) -> AsyncIterator[Place]:
 @pytest.fixture
 async def empty(cluster: Cluster) -> AsyncIterator[Place]:
     name = f"empty_{next(_NUMBER)}"
-    it = Place(await cluster.create(name))
-    async with it.stack:
+    async with Place(await cluster.create(name)) as it:
         yield it
     await cluster.drop(name)

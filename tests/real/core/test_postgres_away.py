@@ -170,8 +170,7 @@ async def test_a_wrong_password_or_an_unknown_database_is_told_without_the_passw
     good = cluster.url("newest")
     password = good.partition("aftercall:")[2].partition("@")[0]
     for url in (good.replace(password, f"{password}-wrong"), cluster.url("nowhere")):
-        place = Place(url)
-        async with place.stack:
+        async with Place(url) as place:
             database = await place.open(statement_s=QUICK_S)
             with pytest.raises(Unavailable) as told:
                 await answers(database)

@@ -49,11 +49,12 @@ def upgrade():
 '''
 
 
-def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, number: str = "9999") -> None:
     """This release with one migration more."""
     scripts = tmp_path / "scripts"
     shutil.copytree(migrate.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "9999_more.py").write_text(source.format(before=migrate.newest()))
+    text = source.format(before=migrate.newest()).replace("9999", number)
+    (scripts / "versions" / f"{number}_more.py").write_text(text)
     monkeypatch.setattr(migrate, "SCRIPTS", scripts)
 
 
@@ -135,6 +136,18 @@ class MigrationPromises:
                 assert await place.rows(user_table, "name") == [("Anna",)]
         one_more(tmp_path / "mended", monkeypatch, ANEW)
         assert await migrate.migrate(place.url) == "9999"
+
+    async def test_an_upgrade_over_several_is_whole_or_not_at_all(
+        self, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stood, before = migrate.newest(), await looked_at(place, shape)
+        one_more(tmp_path / "good", monkeypatch, ANEW, "9998")
+        one_more(tmp_path / "bad", monkeypatch, HALF_WAY)
+        with pytest.raises(SQLAlchemyError, match="nowhere"):
+            await migrate.migrate(place.url)
+        assert await migrate.current(place.url) == stood
+        assert await looked_at(place, shape) == before
+        assert await migrate.migrate(place.url, "9998") == "9998"
 
     async def test_a_table_made_anew_takes_no_rows_of_others_with_it(
         self, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncpg
 from sqlalchemy import Table, func, select
@@ -21,13 +23,30 @@ QUICK_S = 1.0  # where a fault is waited for: it costs its test this much
 
 
 class Place:
-    """`open()` gives handles that are closed at the test's end; `locked()` is another client who holds everything."""
+    """`async with Place(url) as place:`; `open()` gives handles that are closed at its end; `locked()` is another client
+    who holds everything."""
+
+    entered: ClassVar[int] = 0
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.clock = ManualClock()
         self.ids = CountingIds()
-        self.stack = AsyncExitStack()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Place:
+        Place.entered += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """A cancelled statement of SQLite ends in its thread, in its own time: while there is a loop to tell of it."""
+        await self._stack.aclose()
+        Place.entered -= 1
+        async with asyncio.timeout(60):
+            while not Place.entered and any(
+                "_connection_worker_thread" in thread.name for thread in threading.enumerate()
+            ):
+                await asyncio.sleep(0.002)
 
     @property
     def is_sqlite(self) -> bool:
@@ -35,7 +54,7 @@ class Place:
 
     async def open(self, *, stream: EventStream | None = None, statement_s: float = PATIENT_S) -> Database:
         database = await Database.open(self.url, clock=self.clock, ids=self.ids, stream=stream, statement_s=statement_s)
-        self.stack.push_async_callback(database.close)
+        self._stack.push_async_callback(database.close)
         return database
 
     async def count(self, table: Table, *where: Any) -> int:
@@ -54,9 +73,10 @@ class Place:
     async def locked(self, *tables: str) -> AsyncIterator[None]:
         """Another program holds `tables` (SQLite knows no less than the whole file) and does not let go."""
         if self.is_sqlite:
-            held = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+            file = self.url.removeprefix("sqlite:///")
+            held = sqlite3.connect(file, isolation_level=None, timeout=60, check_same_thread=False)
             try:
-                held.execute("BEGIN IMMEDIATE")
+                await asyncio.to_thread(held.execute, "BEGIN IMMEDIATE")  # whoever has it needs our loop to let it go
                 yield
             finally:
                 held.close()

@@ -23,13 +23,11 @@ def newest_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def place(newest_sqlite: Path, tmp_path: Path) -> AsyncIterator[Place]:
     shutil.copy(newest_sqlite, tmp_path / "house.sqlite")
-    it = Place(f"sqlite:///{tmp_path}/house.sqlite")
-    async with it.stack:
+    async with Place(f"sqlite:///{tmp_path}/house.sqlite") as it:
         yield it
 
 
 @pytest.fixture
 async def empty(tmp_path: Path) -> AsyncIterator[Place]:
-    it = Place(f"sqlite:///{tmp_path}/empty.sqlite")
-    async with it.stack:
+    async with Place(f"sqlite:///{tmp_path}/empty.sqlite") as it:
         yield it

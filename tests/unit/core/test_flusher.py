@@ -102,8 +102,7 @@ def test_whatever_fails_or_dies_when_every_synced_fact_is_there_once_and_in_orde
     async def fresh() -> None:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(newest_sqlite, f"{folder}/a.sqlite")
-            place = Place(f"sqlite:///{folder}/a.sqlite")
-            async with place.stack:
+            async with Place(f"sqlite:///{folder}/a.sqlite") as place:
                 await play(place, Path(folder))
 
     with capture_logs():

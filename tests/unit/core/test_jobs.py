@@ -76,8 +76,7 @@ def test_whatever_workers_do_a_lease_has_one_holder_and_no_job_more_than_three_a
     async def fresh() -> None:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(newest_sqlite, f"{folder}/a.sqlite")
-            place = Place(f"sqlite:///{folder}/a.sqlite")
-            async with place.stack:
+            async with Place(f"sqlite:///{folder}/a.sqlite") as place:
                 await play(place)
 
     asyncio.run(fresh())

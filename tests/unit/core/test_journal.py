@@ -167,7 +167,7 @@ class TestBounds:
 
         journal._file.append = hang  # type: ignore[method-assign,assignment]
         journal.emit(told(0))
-        assert asked.wait(30)
+        await asyncio.to_thread(asked.wait, 30)
         reading = asyncio.get_running_loop().create_task(journal.read(0, 1))
         for _ in range(100):
             journal.emit(told(1))
