@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -379,6 +380,50 @@ async def test_without_a_link_the_fuse_waits_for_what_the_next_list_tells() -> N
         assert it.state("101") == "ENGAGED" and it.switch.cancelled == []
 
 
+def ended(it: House, cause: int, offer_id: str = "o-1") -> pbx.LegEnded:
+    names = {"interaction_id": IX, "leg_id": f"{IX}-{offer_id}", "offer_id": offer_id, "extension": "101"}
+    return pbx.LegEnded(at=it.clock.now(), cause=cause, answered=False, **names)
+
+
+@pytest.mark.parametrize(
+    ("cause", "own_call", "lands"), [(19, True, "NOT_READY(rona)"), (38, False, "NOT_READY(unreachable)")]
+)
+@virtual_time
+async def test_who_lets_it_ring_during_an_own_call_has_missed_it_and_a_broken_network_is_nobody_s_miss(
+    cause: int, own_call: bool, lands: str
+) -> None:
+    async with house("101", lists=False) as it:
+        it.switch.arrive(IX)
+        await ringing(it, "101")
+        it.switch.own_call("101", own_call)
+        it.stream.emit(ended(it, cause))
+        await it.live(0.01)
+        assert it.state("101") == lands
+
+
+@virtual_time
+async def test_waiting_that_is_told_anew_neither_doubles_nor_revives_anybody() -> None:
+    async with house("101", lists=False) as it:
+        it.switch.arrive(IX)
+        await ringing(it, "101")
+        first = it.told.last("CallWaiting")
+
+        async def told_again() -> None:
+            await it.live(1)
+            it.stream.emit(replace(first, at=it.clock.now()))
+            await it.live(0.01)
+
+        await told_again()  # it rings
+        assert not it.acd.book.waiting
+        it.switch.decline("101")
+        await it.live(0.01)
+        await told_again()  # waits, once offered in vain
+        assert waits(it).attempts == 1 and it.told.kinds(of=IX).count("ItemQueued") == 1
+        it.switch.caller_hangs_up(IX)
+        await told_again()  # is gone
+        assert not it.acd.book.waiting
+
+
 @virtual_time
 async def test_a_leg_whose_end_nobody_saw_is_held_against_nobody() -> None:
     async with house("101", lists=False) as it:
@@ -386,8 +431,7 @@ async def test_a_leg_whose_end_nobody_saw_is_held_against_nobody() -> None:
         await ringing(it, "101")
         it.switch.deaf = True
         it.switch.decline("101")  # whatever it was, a list only finds that the leg is no more
-        names = {"interaction_id": IX, "leg_id": f"{IX}-o-1", "offer_id": "o-1", "extension": "101"}
-        it.stream.emit(pbx.LegEnded(at=it.clock.now(), cause=0, answered=False, **names))
+        it.stream.emit(ended(it, 0))
         await it.live(0.01)
         assert it.told.last("OfferCancelled", offer_id="o-1").reason == "no_facts"
         assert it.told.all("OfferTimedOut") == [] and it.agent("101").reason == ""
