@@ -1,9 +1,9 @@
-"""After a time when nobody of ours heard the switch: what the switch's own book says of it is told, a few seconds later.
+"""After a time when nobody of ours heard the switch: what the switch's own book says of it is told, soon after.
 
 Hears of ends that nobody saw, and of links that come (back) up; reads only what the book has of those calls and of that
-time. Decides when to look; what is told is decided in `mend.py`. Invariants: runs for the owner of the queues alone; a
-call is called unknown only when everything that was heard until then stands in the database and the call was over before
-the link was up; a database that is away is asked again.
+time. Decides when to look; what is told is decided in `mend.py`. Invariants: runs for the owner of the queues alone; how a
+call ended is told after seconds; that there was a call nobody told of, only when whoever may have heard of it has had the
+time to copy what they wrote down, and the call was over before the link was up; a database that is away is asked again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 
 from app.reconcile import ours
 from app.reconcile.compare import Places, compare_calls
-from app.reconcile.mend import Mender, Truth
+from app.reconcile.mend import Mender
 from app.reconcile.rules import UNSEEN, Kind
 from core.db.engine import Database
 from core.errors import Unavailable
@@ -29,6 +29,7 @@ from pbx import cel_files
 from pbx.cel import BookCall
 
 WAIT_S = 3.0  # the switch has written its line long before; what was heard is being copied
+LATE_S = 30.0  # a process that froze is killed, started again, and has copied what it had written down
 AGAIN_S = 10.0
 FLUSH_S = 15.0
 PART = 500  # lines read in one go, so that calls never wait for it
@@ -42,15 +43,16 @@ class Gaps:
 
     def __init__(
         self, *, database: Database, projectors: Sequence[Projector], places: Places, stream: EventStream,
-        flushed: Callable[[], Awaitable[None]], metrics: Metrics, wait_s: float = WAIT_S, again_s: float = AGAIN_S,
+        flushed: Callable[[], Awaitable[None]], metrics: Metrics, wait_s: float = WAIT_S, late_s: float = LATE_S,
+        again_s: float = AGAIN_S,
     ) -> None:  # fmt: skip
         self._database = database
         self._places = places
         self._flushed = flushed
         self._mender = Mender(database, projectors)
         self._feed = stream.subscribe("gaps", asyncio.Event(), only=("CallEnded", "SwitchLinkChanged"))
-        self._wait_s, self._again_s = wait_s, again_s
-        self._news = asyncio.Event()
+        self._wait_s, self._late_s, self._again_s = wait_s, late_s, again_s
+        self._unseen_end, self._linked = asyncio.Event(), asyncio.Event()
         self._deaf_since: datetime | None = None
         self._linked_at: datetime | None = None
         self._mended = metrics.counter("calls_mended", "Calls whose record was mended from the switch's own book")
@@ -64,73 +66,76 @@ class Gaps:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())
-            group.create_task(self._look_ever())
+            group.create_task(self._ever(self._unseen_end, self._wait_s, self.look_for_ends))
+            group.create_task(self._ever(self._linked, self._late_s, self.look_for_calls))
 
     async def _listen(self) -> None:
         async for event in self._feed:
             if isinstance(event, CallEnded) and event.reason in UNSEEN:
-                self._news.set()
+                self._unseen_end.set()
             elif isinstance(event, SwitchLinkChanged) and event.up:
                 self._linked_at = event.at
-                self._news.set()
+                self._unseen_end.set()
+                self._linked.set()
             elif isinstance(event, SwitchLinkChanged):
                 self._deaf_since, self._linked_at = self._deaf_since or event.at - BEFORE, None
 
-    async def _look_ever(self) -> None:
+    async def _ever(self, news: asyncio.Event, wait_s: float, look: Callable[[], Awaitable[int]]) -> None:
         while True:
-            await self._news.wait()
-            await asyncio.sleep(self._wait_s)
-            self._news.clear()
+            await news.wait()
+            await asyncio.sleep(wait_s)
+            news.clear()
             try:
-                await self.look()
+                mended = await look()
             except (Unavailable, TimeoutError, OSError) as error:
                 structlog.get_logger().warning("gap_not_mended", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(self._again_s)
-                self._news.set()
+                news.set()
             except Exception as error:  # the night finds it, too; calls do not suffer for a book
                 structlog.get_logger().error("gap_not_mended", reason=repr(error))
+            else:
+                if mended:
+                    structlog.get_logger().info("gap_mended", calls=mended)
+                    self._mended.inc(mended)
 
-    async def look(self) -> int:
-        """Mends what can be mended now. Returns how many calls. Raises Unavailable, TimeoutError, OSError."""
-        deaf_since, linked_at = self._deaf_since, self._linked_at
-        if linked_at is not None:
-            self._deaf_since = None  # the link may go away again while we look
-        try:
-            async with asyncio.timeout(FLUSH_S):
-                await self._flushed()
-            truths = [*await self._unseen(), *await self._unknown(deaf_since, linked_at)]
-            mended = await self._mender.mend(truths, owned=True)
-        except BaseException:
-            self._deaf_since = deaf_since
-            raise
-        if mended:
-            structlog.get_logger().info("gap_mended", calls=mended)
-            self._mended.inc(mended)
-        return mended
-
-    async def _unseen(self) -> list[Truth]:
-        """Calls that ended and nobody saw how."""
+    async def look_for_ends(self) -> int:
+        """Mends the ends that nobody saw. Returns of how many calls. Raises Unavailable, TimeoutError, OSError."""
+        await self._copied()
         since = self._database.clock.now() - ours.LONGEST_CALL
         async with self._database.read() as conn:
             calls = await ours.unseen_calls(conn, since)
         if not calls:
-            return []
+            return 0
         books = await self._read(min(call.arrived_at for call in calls) - BEFORE, {call.id for call in calls})
-        return [truth for truth in await self._compared(books) if _has(truth, Kind.REASON_UNSEEN)]
+        return await self._mend(books, {Kind.REASON_UNSEEN})
 
-    async def _unknown(self, since: datetime | None, linked_at: datetime | None) -> list[Truth]:
-        """Calls that came and went while nobody listened."""
-        if since is None or linked_at is None:
-            return []
-        books = await self._read(max(since, self._database.clock.now() - ours.LONGEST_CALL))
-        books = [book for book in books if book.over_at is not None and book.over_at < linked_at]
-        return [truth for truth in await self._compared(books) if _has(truth, Kind.CALL_UNKNOWN_TO_US)]
+    async def look_for_calls(self) -> int:
+        """Tells of calls that were over before the link was up, and of which nobody told, or not the end. Returns how many.
+        Raises Unavailable, TimeoutError, OSError."""
+        deaf_since, linked_at = self._deaf_since, self._linked_at
+        if deaf_since is None or linked_at is None:
+            return 0
+        self._deaf_since = None  # the link may go away again while we look
+        try:
+            await self._copied()
+            books = await self._read(max(deaf_since, self._database.clock.now() - ours.LONGEST_CALL))
+            over = [book for book in books if book.over_at is not None and book.over_at < linked_at]
+            return await self._mend(over, {Kind.CALL_UNKNOWN_TO_US, Kind.END_MISSING})
+        except BaseException:
+            self._deaf_since = deaf_since
+            raise
 
-    async def _compared(self, books: Sequence[BookCall]) -> list[Truth]:
-        truths: list[Truth] = []
+    async def _copied(self) -> None:
+        async with asyncio.timeout(FLUSH_S):
+            await self._flushed()
+
+    async def _mend(self, books: Sequence[BookCall], kinds: Collection[Kind]) -> int:
+        mended = 0
         for start in range(0, len(books), ours.PAGE):
-            truths += await compare_calls(self._database, books[start : start + ours.PAGE])
-        return truths
+            truths = await compare_calls(self._database, books[start : start + ours.PAGE])
+            wanted = [truth for truth in truths if any(it.kind in kinds for it in truth.differences)]
+            mended += await self._mender.mend(wanted, owned=True)
+        return mended
 
     async def _read(self, since: datetime, about: Collection[str] = ()) -> list[BookCall]:
         """The calls of the book whose arrival stands behind `since`."""
@@ -145,7 +150,3 @@ class Gaps:
             found += part
             await asyncio.sleep(BREATH_S)
         return [*found, *book.rest()]
-
-
-def _has(truth: Truth, kind: Kind) -> bool:
-    return any(difference.kind is kind for difference in truth.differences)

@@ -19,7 +19,7 @@ from core.metrics import Metrics
 from pbx.cel import calls_in
 from pbx.store import interaction_table
 from tests.suites.core.place import Place
-from tests.unit.reconcile.desk import PROJECTORS, Desk, at, lines_of, told_of, unseen
+from tests.unit.reconcile.desk import PROJECTORS, Desk, at, lines_of, told_of, unseen, without
 
 FUSE_S = 15
 
@@ -31,10 +31,6 @@ class Owner:
         self.desk, self.stream, self.metrics = desk, EventStream(), Metrics()
         self.flushed = 0
         self.before_flush: Callable[[], Awaitable[None]] | None = None
-        self.gaps = Gaps(
-            database=desk.database, projectors=PROJECTORS, places=desk.places, stream=self.stream, flushed=self._flush,
-            metrics=self.metrics, wait_s=0.0, again_s=0.0,
-        )  # fmt: skip
 
     async def _flush(self) -> None:
         self.flushed += 1
@@ -42,10 +38,16 @@ class Owner:
             await self.before_flush()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        await self.gaps.begin()
+    async def running(self, look_for: str) -> AsyncIterator[None]:
+        """`look_for`: ends or calls; the other comes too late for any test."""
+        gaps = Gaps(
+            database=self.desk.database, projectors=PROJECTORS, places=self.desk.places, stream=self.stream,
+            flushed=self._flush, metrics=self.metrics, wait_s=0.0 if look_for == "ends" else 3600.0,
+            late_s=0.0 if look_for == "calls" else 3600.0, again_s=0.0,
+        )  # fmt: skip
+        await gaps.begin()
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.gaps.run())
+            task = group.create_task(gaps.run())
             try:
                 yield
             finally:
@@ -77,7 +79,7 @@ async def test_a_call_that_ended_in_a_takeover_is_told_as_the_switch_saw_it(owne
     owner.desk.write(*lines_of("agent_hangs_up"))
     late = unseen(told_of("agent_hangs_up"))
     await owner.desk.tell(*late)
-    async with owner.running():
+    async with owner.running("ends"):
         owner.stream.emit(next(event for event in late if isinstance(event, CallEnded)))
         await owner.reason(late[0].interaction_id, "agent_hangup")
     assert b"aftercall_calls_mended_total 1.0" in owner.metrics.render()
@@ -87,7 +89,7 @@ async def test_what_the_book_has_not_yet_is_mended_at_the_next_look(owner: Owner
     late = unseen(told_of("agent_hangs_up"))
     await owner.desk.tell(*late)
     ended = next(event for event in late if isinstance(event, CallEnded))
-    async with owner.running():
+    async with owner.running("ends"):
         owner.stream.emit(ended)
         await owner.looked(1)
         assert (await owner.desk.row(ended.interaction_id))["end_reason"] == "unseen"
@@ -98,7 +100,7 @@ async def test_what_the_book_has_not_yet_is_mended_at_the_next_look(owner: Owner
 
 async def test_a_call_that_came_and_went_without_us_is_told_when_the_link_is_back(owner: Owner) -> None:
     await owner.desk.play("agent_hangs_up")
-    async with owner.running():
+    async with owner.running("calls"):
         owner.link(up=False)
         owner.desk.write(*lines_of("caller_hangs_up"))
         owner.link(up=True)
@@ -112,11 +114,22 @@ async def test_a_call_that_came_and_went_without_us_is_told_when_the_link_is_bac
 async def test_a_call_that_came_and_went_between_two_owners_is_told_by_the_second(owner: Owner) -> None:
     await owner.desk.play("agent_hangs_up")
     owner.desk.write(*lines_of("caller_hangs_up"))
-    async with owner.running():
+    async with owner.running("calls"):
         owner.link(up=True)
         async with asyncio.timeout(FUSE_S):
             while await owner.desk.place.count(interaction_table) < 2:
                 await asyncio.sleep(0.01)
+
+
+async def test_an_end_that_nobody_told_is_told_as_a_correction(owner: Owner) -> None:
+    """The facts of a frozen process came late, when its successor had listed the calls that are up."""
+    await owner.desk.play("agent_hangs_up")
+    owner.desk.write(*lines_of("caller_hangs_up"))
+    events = without(told_of("caller_hangs_up"), "CallEnded")
+    await owner.desk.tell(*events)
+    async with owner.running("calls"):
+        owner.link(up=True)
+        await owner.reason(events[0].interaction_id, "caller_hangup")
 
 
 async def test_a_link_that_breaks_again_while_we_look_is_a_gap_of_its_own(owner: Owner) -> None:
@@ -128,7 +141,7 @@ async def test_a_link_that_breaks_again_while_we_look_is_a_gap_of_its_own(owner:
         owner.desk.write(*lines_of("caller_hangs_up"))
 
     owner.before_flush = breaks
-    async with owner.running():
+    async with owner.running("calls"):
         owner.link(up=True)
         await owner.looked(1)
         owner.link(up=True)
@@ -146,11 +159,12 @@ async def test_what_was_heard_and_is_still_being_copied_is_not_told_twice(owner:
 
     owner.before_flush = copy
     await owner.desk.play("agent_hangs_up")
-    async with owner.running():
+    async with owner.running("calls"):
         owner.link(up=True)
         await owner.looked(1)
+        owner.link(up=False)
         owner.link(up=True)
-        await owner.looked(2)
+        await owner.looked(2)  # so that the first look is over
     kinds = [event.kind for event in told_of("caller_hangs_up")]
     assert kinds.count("CallArrived") == 1
     assert await owner.desk.place.count(interaction_table) == 2
@@ -159,11 +173,12 @@ async def test_what_was_heard_and_is_still_being_copied_is_not_told_twice(owner:
 
 async def test_a_call_that_ends_behind_the_link_is_heard_live_and_left_to_that(owner: Owner) -> None:
     await owner.desk.play("agent_hangs_up")
-    async with owner.running():
+    async with owner.running("calls"):
         ended = told_of("caller_hangs_up")[-1].at
         owner.desk.write(*lines_of("caller_hangs_up"))
         owner.stream.emit(SwitchLinkChanged(at=ended - timedelta(seconds=1), node="n1", up=True))
         await owner.looked(1)
+        owner.link(up=False)
         owner.stream.emit(SwitchLinkChanged(at=ended - timedelta(seconds=1), node="n1", up=True))
         await owner.looked(2)
     assert await owner.desk.place.count(interaction_table) == 1
@@ -181,7 +196,7 @@ async def test_a_database_that_is_away_is_asked_again_and_any_other_fault_stops_
 
     owner.before_flush = fail
     ended = next(event for event in late if isinstance(event, CallEnded))
-    async with owner.running():
+    async with owner.running("ends"):
         owner.stream.emit(ended)
         await owner.reason(ended.interaction_id, "agent_hangup")
         assert owner.flushed == 4
@@ -195,7 +210,7 @@ async def test_a_database_that_is_away_is_asked_again_and_any_other_fault_stops_
 
 async def test_ends_that_were_seen_are_no_reason_to_look(owner: Owner) -> None:
     seen = CallEnded(interaction_id="n1-1.1", at=at(0), reason="caller_hangup")
-    async with owner.running():
+    async with owner.running("ends"):
         owner.stream.emit(seen)
         owner.stream.emit(replace(seen, reason="vanished"))
         await owner.looked(1)
