@@ -70,7 +70,13 @@ class Admission:
     """`run()` for ever, by whoever owns the queues."""
 
     def __init__(
-        self, link: AmiLink, control: Control, stream: EventStream, clock: Clock, metrics: Metrics, limits: AdmissionSettings
+        self,
+        link: AmiLink,
+        control: Control,
+        stream: EventStream,
+        clock: Clock,
+        metrics: Metrics,
+        limits: AdmissionSettings,
     ) -> None:
         self._link, self._control, self._clock = link, control, clock
         self.gate = Gate(limits)

@@ -73,7 +73,8 @@ class Owner:
         house = self.house
         workers = [house.jobs.run(self.transcription.handlers) for _ in range(self.settings.speech.workers)]
         return [
-            house.bus.run(), house.desk.run(), self.admission.run(), self.acd.run(), self.hub.run(self._hub_feed), self._note_calls(),
+            house.bus.run(), house.desk.run(), self.admission.run(), self.acd.run(), self.hub.run(self._hub_feed),
+            self._note_calls(),
             self._tick(), self._write_tickets(), self.recordings.run(), self.resync.run(), self._serve(),
             self._take_over_link(), *workers,
         ]  # fmt: skip
@@ -101,8 +102,15 @@ class Owner:
         self.screen_pop = OrderScreenPop(house.desk, self.hub, self.stream, self.clock)
         self._pop_feed = self.stream.subscribe("screen-pop", asyncio.Event(), only=LISTENS)
         queues = {
-            name: QueuePolicy(name, {name: 1}, self.settings.asterisk.ring_s, rules.wrap_up_s, rules.max_misses,
-                rules.max_wait_s, rules.overflow_to)
+            name: QueuePolicy(
+                name,
+                {name: 1},
+                self.settings.asterisk.ring_s,
+                rules.wrap_up_s,
+                rules.max_misses,
+                rules.max_wait_s,
+                rules.overflow_to,
+            )
             for name, rules in self.settings.queues.items()
         }
         self.acd = Acd(

@@ -122,7 +122,9 @@ class SupervisorSettings(Section):
     beat_starting_s: Annotated[float, Field(ge=1, le=120, description="between its first beat and serving")] = 5.0
     first_beat_s: Annotated[float, Field(ge=1, le=600, description="from its start to its first beat")] = 30.0
     start_s: Annotated[float, Field(ge=5, le=3600, description="for everything to be ready")] = 120.0
-    switch_s: Annotated[float, Field(ge=3, le=600, description="the switch, by SIP and on its console, before it is killed")] = 7.0
+    switch_s: Annotated[
+        float, Field(ge=3, le=600, description="the switch, by SIP and on its console, before it is killed")
+    ] = 7.0
     deaf_s: Annotated[float, Field(ge=5, le=3600, description="the switch, by SIP alone, before it is killed")] = 20.0
     standby: bool = Field(True, description="a second controller, warm, that takes over when the first dies or freezes")
     drain_s: Annotated[float, Field(ge=0, le=600, description="for callers in a menu, when a controller is to end")] = (

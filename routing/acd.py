@@ -53,9 +53,7 @@ class Acd:
         self._talks = Talks(
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
-        self._overflows = Overflows(
-            self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up
-        )
+        self._overflows = Overflows(self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up)
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
         )

@@ -13,7 +13,9 @@ from app.drills.field import Field
 from app.world.plan import Endpoint, plan_file, read_plan
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-_EVENT = "Event: UserEvent\r\nPrivilege: user,all\r\nTimestamp: {at:.6f}\r\nUserEvent: AcFlood\r\nNumber: {number}\r\n\r\n"
+_EVENT = (
+    "Event: UserEvent\r\nPrivilege: user,all\r\nTimestamp: {at:.6f}\r\nUserEvent: AcFlood\r\nNumber: {number}\r\n\r\n"
+)
 
 
 class Between:
@@ -46,7 +48,7 @@ class Between:
             theirs, ours = await asyncio.open_connection(self._to.host, self._to.port)
             self._writers[writer] = ours
             pumps = [
-                asyncio.ensure_future(pump)
+                asyncio.get_running_loop().create_task(pump)
                 for pump in (self._orders(reader, ours), self._messages(theirs, writer))
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,21 @@ from __future__ import annotations
 from app.drills import clock, controllers, link, load, loop, phones, power, switch
 from app.drills.model import Drill
 
-ALL: tuple[Drill, ...] = tuple(sorted((*clock.DRILLS, *controllers.DRILLS, *switch.DRILLS, *link.DRILLS, *phones.DRILLS, *load.DRILLS, *loop.DRILLS, *power.DRILLS), key=lambda drill: drill.fault))
+ALL: tuple[Drill, ...] = tuple(
+    sorted(
+        (
+            *clock.DRILLS,
+            *controllers.DRILLS,
+            *switch.DRILLS,
+            *link.DRILLS,
+            *phones.DRILLS,
+            *load.DRILLS,
+            *loop.DRILLS,
+            *power.DRILLS,
+        ),
+        key=lambda drill: drill.fault,
+    )
+)
 
 
 def chosen(faults: frozenset[int] = frozenset(), *, short: bool = False) -> list[Drill]:

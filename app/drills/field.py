@@ -59,7 +59,7 @@ class Field:
         self._lag_watch: asyncio.Future[None] | None = None
 
     async def open(self, agents: int = 3) -> None:
-        self._lag_watch = asyncio.ensure_future(self._watch_lag())
+        self._lag_watch = asyncio.get_running_loop().create_task(self._watch_lag())
         self._line = await self.world.caller()
         for number in range(agents):
             phone = await self.world.agent(number, ready=False)

@@ -40,7 +40,9 @@ async def _served_once(field: Field, *, timeout_s: float = 20.0) -> float:
     caller.hang_up()
     await offered.until("ended")
     story = await field.until_api(
-        f"calls/{interaction_id}", lambda it: any(e["kind"] == "SegmentEnded" for e in it["timeline"]), "the call's record"
+        f"calls/{interaction_id}",
+        lambda it: any(e["kind"] == "SegmentEnded" for e in it["timeline"]),
+        "the call's record",
     )
     kinds = Counter(event["kind"] for event in story["timeline"])
     doubled = [kind for kind in ONCE if kinds[kind] != 1]
@@ -56,7 +58,9 @@ async def _half_open(field: Field) -> str:
         lost, begun = logged(field, "ami_link_down"), field.now()
         with proxy.half_open():
             noticed = await field.until(
-                lambda: logged(field, "ami_link_down") >= lost + 2, "both controllers call it dead", timeout_s=DEAD_S * FUSE
+                lambda: logged(field, "ami_link_down") >= lost + 2,
+                "both controllers call it dead",
+                timeout_s=DEAD_S * FUSE,
             )
             alarm = await field.alarm("switch", raised=True, within_s=15.0)
         cleared = await field.alarm("switch", raised=False, within_s=15.0)
@@ -152,10 +156,14 @@ async def _broken_peers(field: Field) -> str:
         require(call.state == "talking", "a caller in a menu was cut off")
         await call.media.more(25)
         require(field.heard_s(call) > at, "a caller in a menu hears nothing")
-    return f"80 broken peers, sockets free {freed:.1f} s after the last went, menus went on, nothing logged as our error"
+    return (
+        f"80 broken peers, sockets free {freed:.1f} s after the last went, menus went on, nothing logged as our error"
+    )
 
 
-_GREETING = b"agi_network: yes\nagi_request: flow\nagi_channel: PJSIP/x-1\nagi_uniqueid: drill-1\nagi_callerid: 13800000000\n\n"
+_GREETING = (
+    b"agi_network: yes\nagi_request: flow\nagi_channel: PJSIP/x-1\nagi_uniqueid: drill-1\nagi_callerid: 13800000000\n\n"
+)
 
 
 async def _connect(door: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

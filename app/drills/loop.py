@@ -89,7 +89,10 @@ async def _few_descriptors(field: Field) -> str:
     await field.alarm("descriptors", raised=False, within_s=20.0)
     standing.talking[0][0].hang_up()
     await field.served()
-    return f"alarm after {alarm:.1f} s, at {len(held)} connections {refused} × 503; a new caller went to a menu; the process lives"
+    return (
+        f"alarm after {alarm:.1f} s, at {len(held)} connections {refused} × 503; a new caller went to a "
+        f"menu; the process lives"
+    )
 
 
 def _limit_of(pid: int) -> tuple[int, int]:
@@ -101,7 +104,7 @@ def _limit_of(pid: int) -> tuple[int, int]:
 async def _limit(pid: int, soft: int, hard: int) -> None:
     """Sets the limit of open files, as the process's own user: nobody else may."""
     try:
-        owner = Path(f"/proc/{pid}").stat()
+        owner = os.stat(f"/proc/{pid}")  # noqa: ASYNC240 (no disk behind it)
     except FileNotFoundError:
         return
     as_user = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}

@@ -65,7 +65,10 @@ async def _while_talking(field: Field) -> str:
     await field.hears(caller, "fallback-one-moment", within_s=NO_SOUND_S + 2.0, after_s=heard)
     told = field.now() - begun
     await field.until_api(
-        "queues", lambda page: sum(len(q["waiting"]) for q in page["items"]) == 2, "the caller waits again", timeout_s=15
+        "queues",
+        lambda page: sum(len(q["waiting"]) for q in page["items"]) == 2,
+        "the caller waits again",
+        timeout_s=15,
     )
     order = await field.waiting_order()
     require(order[0] == interaction_id, "the caller lost their place")
@@ -98,7 +101,8 @@ async def _hold_is_no_silence(field: Field) -> str:
 
 
 DRILLS = (
-    Drill(23, "phone vanishes while ringing", "ring ≤ 15 s; caller to the head with the original wait; agent unreachable, not blamed",
+    Drill(23, "phone vanishes while ringing",
+          "ring ≤ 15 s; caller to the head with the original wait; agent unreachable, not blamed",
           _while_ringing),
     Drill(23, "phone vanishes in a talk", "≤ 10 s without sound: told, requeued first with context", _while_talking, short=True),
     Drill(23, "a silent hold is no vanished phone", "a held call stays", _hold_is_no_silence),

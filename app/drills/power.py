@@ -30,7 +30,7 @@ async def _power_cut(field: Field) -> str:
     for call in (*standing.all(), *(offered for _, offered in standing.talking)):
         call.vanish()
     begun = field.now()
-    starting = asyncio.ensure_future(field.world.start(timeout_s=FIRST_CALL_S * FUSE))
+    starting = asyncio.get_running_loop().create_task(field.world.start(timeout_s=FIRST_CALL_S * FUSE))
     role = await _one_more_dies(field)
     try:
         await starting
@@ -50,7 +50,10 @@ async def _power_cut(field: Field) -> str:
     require(set(told) == known, f"{len(known - set(told))} calls of before the cut are forgotten")
     caller.hang_up()
     await offered.until("ended")
-    return f"{role} killed once more on the way; first call served after {first:.1f} s, {len(known)} calls of before closed ({', '.join(sorted(set(told.values())))})"
+    return (
+        f"{role} killed once more on the way; first call served after {first:.1f} s, {len(known)} calls "
+        f"of before closed ({', '.join(sorted(set(told.values())))})"
+    )
 
 
 async def _one_more_dies(field: Field) -> str:
@@ -83,7 +86,9 @@ async def _menu_with_a_fault(field: Field) -> str:
         health = await field.world.get("health")
         words = next(part["words"] for part in health["parts"] if part["name"] == "menus")
         line = next((int(w) for w in words.replace(":", " ").split() if w.isdigit()), 0)
-        require("main.yaml" in words and number <= line <= number + 4, f"the refusal does not name file and line: {words}")
+        require(
+            "main.yaml" in words and number <= line <= number + 4, f"the refusal does not name file and line: {words}"
+        )
         fresh = await field.dial("menu")
         await field.hears(fresh, "welcome", within_s=5.0)
         await field.hears(fresh, "menu-main", within_s=10.0)
@@ -97,7 +102,10 @@ async def _menu_with_a_fault(field: Field) -> str:
         _save(file, good)
         await asyncio.sleep(2.5)  # both controllers look once a second
         file.unlink()
-    return f"refused with «{words[:80]}» after {alarm:.1f} s; callers hear the old one; the mended one is heard {cleared:.1f} s later"
+    return (
+        f"refused with «{words[:80]}» after {alarm:.1f} s; callers hear the old one; the mended one is "
+        f"heard {cleared:.1f} s later"
+    )
 
 
 def _save(file: Path, text: str) -> None:
@@ -127,7 +135,10 @@ async def _token_rotated(field: Field) -> str:
     refused = field.now() - taken_back
     await field.world.get("agents", token=new)
     require(all(call.state == "talking" for call in standing.all()), "somebody was cut off")
-    return f"both good for {taken_back - begun:.1f} s, the old one refused {refused:.1f} s after it was taken back, no call dropped"
+    return (
+        f"both good for {taken_back - begun:.1f} s, the old one refused {refused:.1f} s after it was "
+        f"taken back, no call dropped"
+    )
 
 
 async def _aftercall(field: Field, *words: str) -> str:

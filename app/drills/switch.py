@@ -88,7 +88,10 @@ async def _stopped(field: Field) -> str:
     closed = await _closed_once(field, known, begun, within_s=20.0)
     await field.alarm("switch", raised=False, within_s=15.0)
     served = await _new_call_is_served(field)
-    return f"alarm after {alarm:.1f} s, started again after {again:.1f} s, calls closed after {closed:.1f} s, next served in {served:.1f} s"
+    return (
+        f"alarm after {alarm:.1f} s, started again after {again:.1f} s, calls closed after {closed:.1f} "
+        f"s, next served in {served:.1f} s"
+    )
 
 
 async def _deaf(field: Field) -> str:
@@ -109,7 +112,10 @@ async def _deaf(field: Field) -> str:
     await _closed_once(field, known, begun, within_s=30.0)
     await field.alarm("sip", raised=False, within_s=15.0)
     served = await _new_call_is_served(field)
-    return f"alarm after {alarm:.1f} s, talks undisturbed until it was started again after {again:.1f} s, next served in {served:.1f} s"
+    return (
+        f"alarm after {alarm:.1f} s, talks undisturbed until it was started again after {again:.1f} s, "
+        f"next served in {served:.1f} s"
+    )
 
 
 def deafen(pid: int, port: int) -> None:
@@ -125,7 +131,11 @@ def deafen(pid: int, port: int) -> None:
             if copied < 0:
                 raise OSError(ctypes.get_errno(), "a socket of the switch cannot be had")
             with socket.socket(fileno=copied) as found:
-                if found.type == socket.SOCK_DGRAM and found.family == socket.AF_INET and found.getsockname()[1] == port:
+                if (
+                    found.type == socket.SOCK_DGRAM
+                    and found.family == socket.AF_INET
+                    and found.getsockname()[1] == port
+                ):
                     found.connect(("127.0.0.1", 9))
                     return
     finally:

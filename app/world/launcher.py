@@ -87,7 +87,10 @@ class Launcher:
                 helpers = [
                     group.create_task(work)
                     for work in (
-                        self._start(when_ready), self._controllers.watch(), self._roll_when_asked(), self._watch_switch(),
+                        self._start(when_ready),
+                        self._controllers.watch(),
+                        self._roll_when_asked(),
+                        self._watch_switch(),
                     )
                 ]
                 try:

@@ -67,9 +67,7 @@ async def owner_of_token(conn: AsyncConnection, token_hash: str) -> User | None:
 
 
 async def drop_tokens(conn: AsyncConnection, user_id: str, label: str) -> int:
-    gone = await conn.execute(
-        delete(token_table).where(token_table.c.user_id == user_id, token_table.c.label == label)
-    )
+    gone = await conn.execute(delete(token_table).where(token_table.c.user_id == user_id, token_table.c.label == label))
     return int(gone.rowcount)
 
 

@@ -24,7 +24,7 @@ def test_a_blocked_loop_is_told_once_with_the_place_that_blocks_it() -> None:
         beaten = time.monotonic()
         while watch.stalls == 1 and time.monotonic() - beaten < 0.06:
             watch.beat()
-            time.sleep(0.02)  # noqa: TID251 (the thread under test looks meanwhile)
+            time.sleep(0.02)
         _holds_the_loop(watch, stalls=2)
         watch.stop()
     assert [entry["event"] for entry in logs] == ["loop_blocked", "loop_blocked"]

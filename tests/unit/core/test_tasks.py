@@ -40,7 +40,7 @@ async def test_work_apart_returns_its_result_and_ends_with_us() -> None:
         return 42
 
     assert await apart(answer()) == 42
-    task = asyncio.ensure_future(apart(long()))
+    task = asyncio.get_running_loop().create_task(apart(long()))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     task.cancel()

@@ -23,7 +23,10 @@ async def test_callers_for_whom_nobody_comes_are_sent_where_the_queue_says_each_
         assert (it.switch.callers[IX].stage, it.switch.callers[IY].stage) == ("voicemail", "wait")
         await it.live(20)
         assert it.switch.callers[IY].stage == "voicemail"
-        assert [(e.interaction_id, e.to) for e in it.told.all("ItemOverflowed")] == [(IX, "voicemail"), (IY, "voicemail")]
+        assert [(e.interaction_id, e.to) for e in it.told.all("ItemOverflowed")] == [
+            (IX, "voicemail"),
+            (IY, "voicemail"),
+        ]
         it.switch.caller_hangs_up(IX)
         await it.live()
         assert not it.told.all("ItemAbandoned")
