@@ -104,7 +104,7 @@ def _limit_of(pid: int) -> tuple[int, int]:
 async def _limit(pid: int, soft: int, hard: int) -> None:
     """Sets the limit of open files, as the process's own user: nobody else may."""
     try:
-        owner = os.stat(f"/proc/{pid}")  # noqa: ASYNC240 (no disk behind it)
+        owner = os.stat(f"/proc/{pid}")
     except FileNotFoundError:
         return
     as_user = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
