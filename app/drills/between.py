@@ -48,7 +48,10 @@ class Between:
         with contextlib.suppress(OSError):
             theirs, ours = await asyncio.open_connection(self._to.host, self._to.port)
             self._writers[writer] = ours
-            pumps = [loop.create_task(pump) for pump in (self._orders(reader, ours), self._messages(theirs, writer))]
+            pumps = [
+                asyncio.get_running_loop().create_task(pump)
+                for pump in (self._orders(reader, ours), self._messages(theirs, writer))
+            ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
                 pump.cancel()

@@ -59,7 +59,7 @@ class Field:
         self._lag_watch: asyncio.Future[None] | None = None
 
     async def open(self, agents: int = 3) -> None:
-        self._lag_watch = self.loop.create_task(self._watch_lag())
+        self._lag_watch = asyncio.get_running_loop().create_task(self._watch_lag())
         self._line = await self.world.caller()
         async with asyncio.TaskGroup() as group:  # pools grow to their size before anybody measures
             for _ in range(24):

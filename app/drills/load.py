@@ -106,7 +106,10 @@ async def _all_log_out(field: Field) -> str:
             story = await field.world.get(f"calls/{call['id']}")
             sent += any(event["kind"] == "ItemOverflowed" for event in story["timeline"])
     require(sent == WAITING, f"{sent} of {WAITING} are told to have been sent to voicemail")
-    return f"{sent} sent to voicemail, the last after a wait of {took:.0f} s (longest wait {MOST_S:g} s), none cut off"
+    return (
+        f"{sent} sent to voicemail, the last {took:.0f} s after they had begun to wait (longest wait "
+        f"{MOST_S:g} s), none cut off"
+    )
 
 
 _QUEUES = json.dumps({
@@ -114,8 +117,8 @@ _QUEUES = json.dumps({
 })  # fmt: skip
 
 DRILLS = (
-    Drill(29, "flood at three times capacity", "503 or the sentence at once; accepted calls undisturbed; normal ≤ 30 s after",
-          _flood,
+    Drill(29, "flood at three times capacity",
+          "503 or the sentence at once; accepted calls undisturbed; normal ≤ 30 s after", _flood,
           settings={"ASTERISK__MAX_CALLS": str(CAPACITY)}, times=1),
     Drill(30, "all agents log out, twenty wait", "the overflow rule; nobody beyond the longest wait", _all_log_out,
           settings={"QUEUES": _QUEUES}),

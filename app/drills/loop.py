@@ -89,7 +89,10 @@ async def _few_descriptors(field: Field) -> str:
     await field.alarm("descriptors", raised=False, within_s=20.0)
     standing.talking[0][0].hang_up()
     await field.served()
-    return f"alarm after {alarm:.1f} s, at {len(held)} connections {refused} × 503; new callers get a menu; it lives"
+    return (
+        f"alarm after {alarm:.1f} s, at {len(held)} connections {refused} × 503; a new caller went to a "
+        f"menu; the process lives"
+    )
 
 
 def _limit_of(pid: int) -> tuple[int, int]:

@@ -101,7 +101,8 @@ async def _hold_is_no_silence(field: Field) -> str:
 
 
 DRILLS = (
-    Drill(23, "phone vanishes while ringing", "ring ≤ 15 s; caller to the head, wait kept; agent unreachable, not blamed",
+    Drill(23, "phone vanishes while ringing",
+          "ring ≤ 15 s; caller to the head with the original wait; agent unreachable, not blamed",
           _while_ringing),
     Drill(23, "phone vanishes in a talk", "≤ 10 s without sound: told, requeued first with context", _while_talking, short=True),
     Drill(23, "a silent hold is no vanished phone", "a held call stays", _hold_is_no_silence),

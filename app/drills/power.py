@@ -50,10 +50,9 @@ async def _power_cut(field: Field) -> str:
     require(set(told) == known, f"{len(known - set(told))} calls of before the cut are forgotten")
     caller.hang_up()
     await offered.until("ended")
-    reasons = ", ".join(sorted(set(told.values())))
     return (
-        f"{role} killed once more on the way; first call served after {first:.1f} s, "
-        f"{len(known)} calls of before closed ({reasons})"
+        f"{role} killed once more on the way; first call served after {first:.1f} s, {len(known)} calls "
+        f"of before closed ({', '.join(sorted(set(told.values())))})"
     )
 
 
@@ -104,7 +103,8 @@ async def _menu_with_a_fault(field: Field) -> str:
         await asyncio.sleep(2.5)  # both controllers look once a second
         file.unlink()
     return (
-        f"refused with «{words[:80]}» after {alarm:.1f} s; the old one is heard, the mended one {cleared:.1f} s later"
+        f"refused with «{words[:80]}» after {alarm:.1f} s; callers hear the old one; the mended one is "
+        f"heard {cleared:.1f} s later"
     )
 
 
@@ -135,7 +135,10 @@ async def _token_rotated(field: Field) -> str:
     refused = field.now() - taken_back
     await field.world.get("agents", token=new)
     require(all(call.state == "talking" for call in standing.all()), "somebody was cut off")
-    return f"both good for {taken_back - begun:.1f} s, the old one refused {refused:.1f} s after; no call dropped"
+    return (
+        f"both good for {taken_back - begun:.1f} s, the old one refused {refused:.1f} s after it was "
+        f"taken back, no call dropped"
+    )
 
 
 async def _aftercall(field: Field, *words: str) -> str:

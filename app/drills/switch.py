@@ -89,8 +89,8 @@ async def _stopped(field: Field) -> str:
     await field.alarm("switch", raised=False, within_s=15.0)
     served = await _new_call_is_served(field)
     return (
-        f"alarm after {alarm:.1f} s, started again after {again:.1f} s, calls closed after {closed:.1f} s, "
-        f"next served in {served:.1f} s"
+        f"alarm after {alarm:.1f} s, started again after {again:.1f} s, calls closed after {closed:.1f} "
+        f"s, next served in {served:.1f} s"
     )
 
 
