@@ -41,7 +41,6 @@ class Between:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        loop = asyncio.get_running_loop()
         # Small buffers: what a controller leaves unread is felt here at once.
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
         writer.transport.set_write_buffer_limits(0)
