@@ -10,11 +10,11 @@ import resource
 import time
 
 ALARM, FULL = 0.80, 0.90
-FRESH_S = 0.1
+FRESH_S = 0.02  # connections may come by the hundred a second
 
 
 class Descriptors:
-    """`share()` of the limit that is in use; looked up at most ten times a second."""
+    """`share()` of the limit that is in use; looked up at most fifty times a second."""
 
     def __init__(self) -> None:
         self._looked_at = float("-inf")
