@@ -1,7 +1,8 @@
 """B13: the controller is killed, or frozen, with 30 callers waiting and 10 talking → the next correct offer.
 
-Peer: app_queue holds its callers in Asterisk's own process, so what compares is that process started anew (`core restart
+The peer, app_queue, holds its callers in Asterisk's own process, so what compares is that process started anew (`core restart
 now`): how long until the next caller is offered, and who was lost meanwhile. Killed and frozen take turns.
+Promise: killed ≤ 2 s, frozen ≤ 5 s, nobody who talks is lost, nobody is served out of turn.
 """
 
 from __future__ import annotations

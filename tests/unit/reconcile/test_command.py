@@ -59,8 +59,7 @@ class Home:
 
     def live(self, spoil: bool) -> None:
         async def work() -> None:
-            place = Place(self.plan.database)
-            async with place.stack:
+            async with Place(self.plan.database) as place:
                 desk = await Desk.open(place, self.tmp_path / "unused")
                 desk.places = places_of(self.plan)
                 calls = await desk.play_all()
