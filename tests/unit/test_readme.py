@@ -12,6 +12,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.strip().split("#")[0].split() for line in README.splitlines() if re.match(r"    (make|\.venv/bin/)", line)
 ]
+    line.strip().split("#")[0].split() for line in README.splitlines() if re.match(r"    (make|\.venv/bin/)", line)
+]
 
 
 @pytest.mark.parametrize("target", sorted({words[1] for words in COMMANDS if words[0] == "make"}))
