@@ -9,11 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.strip().split("#")[0].split() for line in README.splitlines() if re.match(r"    (make|\.venv/bin/)", line)
-]
-    line.strip().split("#")[0].split() for line in README.splitlines() if re.match(r"    (make|\.venv/bin/)", line)
-]
+COMMAND = re.compile(r"    (make|\.venv/bin/)")
+COMMANDS = [line.strip().split("#")[0].split() for line in README.splitlines() if COMMAND.match(line)]
 
 
 @pytest.mark.parametrize("target", sorted({words[1] for words in COMMANDS if words[0] == "make"}))
