@@ -115,7 +115,7 @@ class FlusherPromises:
 
     async def test_running_it_follows_what_is_emitted(self, house: House) -> None:
         async with house.running():
-            for n in range(20):
+            for n in range(8):
                 house.tell(n)
                 await house.flusher.flushed_up_to(house.journal.last_seq)
                 assert await house.counted() == n + 1

@@ -44,7 +44,7 @@ def any_event(cls: type[DomainEvent]) -> st.SearchStrategy[DomainEvent]:
 
 
 @pytest.mark.parametrize("kind", sorted(OURS))
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_an_event_written_down_and_read_back_is_the_same(kind: str, data: st.DataObject) -> None:
     event = data.draw(any_event(OURS[kind]))

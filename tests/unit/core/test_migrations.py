@@ -10,6 +10,7 @@ import pytest
 from core.db import migrate
 from core.errors import Unavailable
 from tests.suites.core.migrations import MigrationPromises
+from tests.suites.core.place import Place
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,7 +40,7 @@ def test_migrations_stand_in_one_line_and_are_numbered() -> None:
     assert migrate.newest() == files[-1]
 
 
-async def test_a_database_out_of_reach_is_told_in_a_sentence_without_its_password(tmp_path: Path) -> None:
+async def test_a_database_out_of_reach_is_told_in_a_sentence(empty: Place, tmp_path: Path) -> None:
     for url in (f"sqlite:///{tmp_path}/no/such/folder/a.sqlite", f"sqlite:///{tmp_path}"):
         with pytest.raises(Unavailable, match="cannot be used now"):
             await migrate.migrate(url)
