@@ -32,7 +32,9 @@ async def test_talking_people_keep_talking_through_a_kill_and_the_record_is_whol
     call.hang_up()
     await offered.until("ended")
     stories = await world.get_until(
-        "calls", lambda page: page["items"] and page["items"][0]["has_recording"], timeout_s=20
+        "calls",
+        lambda page: page["items"] and page["items"][0]["has_recording"] and page["items"][0]["state"] == "ended",
+        timeout_s=20,
     )
     story = await world.get(f"calls/{stories['items'][0]['id']}")
     assert story["reason"] == "caller_hangup"

@@ -73,6 +73,8 @@ class SwitchParts:
         self.resync.known = known or {}
 
     async def _on_up(self) -> None:
+        # Whatever epoch the test before us left in the switch that all of a module share.
+        await self.control.set_global("ACD_EPOCH", str(self.heartbeat.epoch or 1))
         await self.heartbeat.greet()
         await self.resync.now()
         self.up.set()
