@@ -300,8 +300,7 @@ def visit_of(event: Told) -> Visit | None:
     """What the wait context says of a caller; None when it cannot be read."""
     said = event.fields
     try:
-        now = event.at.replace(microsecond=event.at.microsecond // 1000 * 1000)  # as precise as the ticket
-        at = now if said.get("fresh") == "1" else datetime.fromtimestamp(int(said["at"]) / 1000, UTC)
+        at = datetime.fromtimestamp(int(said["at"]) / 1000, UTC)
         skills = [part.partition(":") for part in said.get("skills", "").split(",") if part]
         return Visit(
             number=int(said.get("visit") or 1), channel=said["channel"], queue=said.get("queue", ""), at=at, came=event.at,

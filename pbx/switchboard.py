@@ -8,7 +8,7 @@ told to have ended exactly once; a list ends a call only when the end was told b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -72,9 +72,6 @@ class Switchboard:
         self._missing: set[str] = set()
         self._talks: dict[str, tuple[datetime, float]] = {}  # first joined to somebody, by both clocks
         self.repairs: dict[str, int] = {}
-        self.on_fresh: list[
-            Callable[[str, str, datetime], None]
-        ] = []  # (interaction, channel, enqueued_at) to write back
 
     # --- asking
 
@@ -167,11 +164,7 @@ class Switchboard:
     def _told(self, event: Told) -> None:
         said = event.fields
         if event.name == "AcWaiting":
-            interaction_id = said.get("interaction", "")
-            self._give(interaction_id, event)
-            if said.get("fresh") == "1" and interaction_id in self._calls:
-                for call in self.on_fresh:
-                    call(interaction_id, said.get("channel", ""), event.at)
+            self._give(said.get("interaction", ""), event)
         elif event.name == "AcFull":
             refused = facts.CallRefused(
                 interaction_id=said.get("interaction", ""), at=event.at, reason=said.get("reason", "")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -70,7 +69,6 @@ class Telephony:
         self._on_event: Callable[[AmiEvent], None] = lambda _event: None
         self._on_up: Callable[[], Awaitable[None]] | None = None
         self._on_down: Callable[[str], None] = lambda _reason: None
-        self._fresh: asyncio.Queue[tuple[str, datetime]] = asyncio.Queue()
         self.board: Switchboard | None = None
         self._routed_since = 0.0
         self._may_record = True
@@ -149,7 +147,6 @@ class Telephony:
             node=self.plan.node, trunk=self.plan.trunk.user, entries={dids.menu: "menu", dids.queue: "queue"},
             extensions=names, events=self.stream, clock=self.clock,
         )  # fmt: skip
-        board.on_fresh.append(lambda _ix, channel, at: self._fresh.put_nowait((channel, at)))
         default_queue = next(iter(house.settings.queues), "service")
         self.resync = Resync(
             self.link, self.control, board, default_queue=default_queue,
@@ -177,7 +174,7 @@ class Telephony:
 
     def parts(self) -> list[Any]:
         assert self.admission is not None
-        parts: list[Any] = [self._write_tickets(), self.resync.run(), self._take_over_link(), self.admission.run()]
+        parts: list[Any] = [self.resync.run(), self._take_over_link(), self.admission.run()]
         if self.orders is not None:
             assert self.links is not None
             parts += [self.links.serve("telephony").run(), self._watch_routing(), self.orders.note_legs(self.stream)]
@@ -217,15 +214,6 @@ class Telephony:
 
     def _tell_down(self, reason: str) -> None:
         self.stream.emit(SwitchLinkChanged(at=self.clock.now(), node=self.plan.node, up=False, reason=reason))
-
-    async def _write_tickets(self) -> None:
-        """The exact moment a caller began to wait goes onto their channel: it outlives us there."""
-        while True:
-            channel, at = await self._fresh.get()
-            try:
-                await self.control.set_variables(channel, {"AC_AT": str(int(at.timestamp() * 1000))})
-            except (LinkDown, ActionRefused) as error:  # the dialplan's own whole second stands
-                structlog.get_logger().info("ticket_not_written", reason=str(error))
 
     def _routed_for_s(self) -> float:
         return self.clock.monotonic() - self._routed_since if self._routed_since else 0.0
