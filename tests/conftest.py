@@ -1,12 +1,12 @@
-"""For all tiers: when landing, Hypothesis repeats itself (the same tree, the same answer); elsewhere it searches on."""
+"""For all tiers: Hypothesis repeats itself (the same tree, the same answer); with SEARCH=1 it goes on searching."""
 
 import os
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("landing", derandomize=True, deadline=None)
+settings.register_profile("repeat", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)
-settings.load_profile("landing" if os.environ.get("CI") else "search")
+settings.load_profile("search" if os.environ.get("SEARCH") else "repeat")
 
 pytest.register_assert_rewrite("tests.suites")
