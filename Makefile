@@ -38,7 +38,7 @@ up: setup ## run the product for real use (HOME_DIR=var/aftercall)
 	@$(BIN)/aftercall run --home $(HOME_DIR)
 
 unit: setup lint ## the fast tier: rules, and protocol edges with scripted fakes
-	@$(BIN)/python -m pytest tests/unit tests/edge -q -n 2
+	@$(BIN)/python -m pytest tests/unit tests/edge -q -n 3
 
 test: unit ## everything: the fast tier, then real Asterisk, Redis, databases, Vosk, Chromium
 	@$(BIN)/python -m pytest tests/real -q
