@@ -1,4 +1,4 @@
-"""What routing is about: work items that wait, agents who may take them, offers between the two, and a queue's rules."""
+"""What routing is about: work items that wait, agents who may take them, and offers between the two."""
 
 from __future__ import annotations
 
@@ -8,30 +8,23 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
-class QueuePolicy:
-    """A queue's rules. `skills`: least proficiency (1–5) an agent needs, by skill. Who waited `max_wait_s` is sent away."""
-
-    name: str
-    skills: Mapping[str, int] = field(default_factory=dict)
-    ring_s: float = 15.0
-    wrap_up_s: float = 20.0
-    max_misses: int = 1
-    max_wait_s: float = 0.0  # 0 = as long as they like
-    overflow_to: str = "voicemail"  # or closing
-
-
-@dataclass(frozen=True)
 class AgentRecord:
     """An agent as an admin describes them: skill → proficiency (1–5)."""
 
     extension: str
     name: str
     skills: Mapping[str, int] = field(default_factory=dict)
+    teams: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """An interaction waiting in a queue. `enqueued_at` is never reset, however often the caller comes back."""
+    """An interaction waiting in a queue. `enqueued_at` is never reset, however often the caller comes back.
+
+    `kind`: voice, chat, mail or social. `tier`: the customer's. `value_minor`: what the order is worth. `owner`: the agent
+    who has the case; `last_agent`: who served them last; `preferred`: whom they asked for (extensions). `promised_at`: the
+    time by which we said somebody would answer. `points`: what somebody added by hand (a supervisor's hand, a ticket).
+    """
 
     interaction_id: str
     queue: str
@@ -44,6 +37,15 @@ class WorkItem:
     level: str = ""
     problem: str = ""
     attempts: int = 0
+    kind: str = "voice"
+    tier: str = ""
+    order_id: str = ""
+    value_minor: int = 0
+    owner: str = ""
+    last_agent: str = ""
+    preferred: str = ""
+    promised_at: datetime | None = None
+    points: float = 0.0
 
     @property
     def order(self) -> tuple[int, datetime, str]:
