@@ -1,4 +1,4 @@
-"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows`.
+"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows | routing`.
 
 Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
 by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from app import cli_data, cli_rooms
+from app import cli_data, cli_rooms, cli_routing
 from app.cli_home import HomeOption, complain, home_folder
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_rooms.models, name="models")
 app.add_typer(cli_rooms.flows, name="flows")
+app.add_typer(cli_routing.routing, name="routing")
 app.add_typer(cli_data.db, name="db")
 app.add_typer(cli_data.user, name="user")
 

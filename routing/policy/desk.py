@@ -20,7 +20,7 @@ from core.bus.model import Bus
 from core.clock import Clock
 from core.db.engine import Database
 from core.db.unit_of_work import UnitOfWork
-from core.errors import AftercallError, BadInput, NotFound, Unavailable
+from core.errors import AftercallError, BadInput, NotFound
 from core.events.routing import PolicyPublished, SurgeChanged
 from routing.policy import store
 from routing.policy.document import Document, Known, PolicyRefused, Problem
@@ -93,8 +93,8 @@ class PolicyDesk:
             version, switch = await store.newest_version(conn), await store.newest_switch(conn)
         if version is not None and version != self.version:
             self._take(version)
-        if switch is not None and (self.switch is None or switch.number >= self.switch.number):
-            self.switch = switch
+        if switch is not None:
+            self._take_switch(switch)
         return self._put_into_force()
 
     async def run(self) -> None:
@@ -108,9 +108,11 @@ class PolicyDesk:
                 try:
                     await self._look()
                     failing = False
-                except (Unavailable, AftercallError) as error:
+                except Exception as error:  # the rules stay; nobody who waits pays for it
                     if not failing:
-                        structlog.get_logger().warning("policy_not_looked_at", reason=error.message)
+                        structlog.get_logger().warning(
+                            "policy_not_looked_at", reason=f"{type(error).__name__}: {error}"
+                        )
                     failing = True
                 await self._until_news()
 
@@ -154,6 +156,10 @@ class PolicyDesk:
             document = replace(document, policy=replace(document.policy, version=version.number))
         self.version, self.document = version, document
 
+    def _take_switch(self, switch: Switch) -> None:
+        if self.switch is None or switch.number > self.switch.number:
+            self.switch = switch
+
     def _put_into_force(self) -> Policy:
         policy = self.policy
         if policy != self._applied:
@@ -175,9 +181,7 @@ class PolicyDesk:
 
     async def read(self, text: str | bytes, source: str = "policy") -> tuple[Document | None, list[Problem]]:
         """The text as it would be published now, and what is wrong with it."""
-        async with self._database.read() as conn:
-            known = await self._known(conn)
-        return await asyncio.to_thread(read_policy, text, source, known)
+        return await asyncio.to_thread(read_policy, text, source, await self.known())
 
     async def publish(
         self, text: str, *, revision: int, actor: str, note: str = "", source: str = "policy"
@@ -195,10 +199,7 @@ class PolicyDesk:
 
     async def rollback(self, number: int, *, revision: int, actor: str, note: str = "") -> Version:
         """The text of an old version, published again as a new one. Raises NotFound, PolicyRefused, PolicyChanged."""
-        async with self._database.read() as conn:
-            old = await store.version(conn, number)
-        if old is None:
-            raise NotFound("policy version", str(number))
+        old = await self.version_of(number)
         document, problems = await self.read(old.text, f"version {number}")
         if document is None or problems:
             raise PolicyRefused(problems)
@@ -239,6 +240,19 @@ class PolicyDesk:
         if version is None:
             return self._fallback
         return read_policy(version.text, "")[0] or self._fallback
+
+    async def version_of(self, number: int) -> Version:
+        """Raises NotFound."""
+        async with self._database.read() as conn:
+            found = await store.version(conn, number)
+        if found is None:
+            raise NotFound("policy version", str(number))
+        return found
+
+    async def known(self) -> Known:
+        """What may be named in a text here."""
+        async with self._database.read() as conn:
+            return await self._known(conn)
 
     async def versions(self, *, limit: int, before: int | None = None) -> Sequence[Version]:
         """Newest first."""
@@ -282,7 +296,7 @@ class PolicyDesk:
                 raise PolicyChanged(number + 1, "surge")
             await unit.audit("routing:surge", "surge", before=_told(before), after=_told(made))
             unit.emit(SurgeChanged(at=made.at, on=made.until is not None, until=made.until, actor=actor, note=note))
-        self.switch = made
+        self._take_switch(made)
         self._changed()
         return made
 
