@@ -1,4 +1,5 @@
-"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows | routing`.
+"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows |
+routing`.
 
 Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
 by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.

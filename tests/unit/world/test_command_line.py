@@ -27,7 +27,7 @@ def test_help_loads_no_room(tmp_path: Path) -> None:
         "print([m for m in ('aiohttp', 'sqlalchemy', 'numpy', 'pydantic', 'ivr', 'recordings') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    for name in ("run", "demo", "doctor", "call", "models", "db", "user", "flows"):
+    for name in ("run", "demo", "doctor", "call", "models", "db", "user", "flows", "routing"):
         assert name in done.stdout
     assert done.stdout.rstrip().endswith("[]")
 
