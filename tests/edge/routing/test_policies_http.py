@@ -71,7 +71,8 @@ class Desk:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Desk]:
-    url, clock, stream, phones = f"sqlite:///{folder}/house.sqlite", ManualClock(), EventStream(), Phones()
+    phones: Any = Phones()
+    url, clock, stream = f"sqlite:///{folder}/house.sqlite", ManualClock(), EventStream()
     await migrate.migrate(url)
     database = await Database.open(url, clock=clock, ids=CountingIds(), stream=stream)
     try:
@@ -79,7 +80,7 @@ async def opened(folder: Path) -> AsyncIterator[Desk]:
         acd = Acd(
             telephony=phones, screen_pop=phones, stream=stream, clock=clock, ids=CountingIds("o"), policy=RULES,
             agents=agents,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         desk = PolicyDesk(database, clock, Document(RULES), apply=acd.set_policy)
         await desk.load()
 
