@@ -63,11 +63,13 @@ def check(
 
     With a home, skills are also looked up among those its agents have.
     """
+    from routing.policy.desk import spoken
+    from routing.policy.document import Known
     from routing.policy.text import read_policy
 
     texts = {file: _read(file) for file in files}
     place = home_folder(home)
-    known = asynchronously(_known(place)) if home is not None else None
+    known = asynchronously(_known(place)) if home is not None else Known(prompts=spoken())
     problems = 0
     for file, text in texts.items():
         found = read_policy(text, str(file), known)[1]

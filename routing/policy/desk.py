@@ -22,6 +22,8 @@ from core.db.engine import Database
 from core.db.unit_of_work import UnitOfWork
 from core.errors import AftercallError, BadInput, NotFound
 from core.events.routing import PolicyPublished, SurgeChanged
+from core.prompts.catalogue import LANGUAGES
+from core.prompts.library import PromptLibrary
 from routing.policy import store
 from routing.policy.document import Document, Known, PolicyRefused, Problem
 from routing.policy.model import Policy
@@ -48,11 +50,19 @@ class PolicyChanged(AftercallError):
         )  # fmt: skip
 
 
+def spoken() -> frozenset[str]:
+    """Prompts that can be heard in every language."""
+    sounds = PromptLibrary().sounds()
+    return frozenset.intersection(
+        *(frozenset(one.name for one in sounds if one.language == language) for language in LANGUAGES)
+    )
+
+
 async def known_here(conn: AsyncConnection) -> Known:
-    """Skills that agents have; where none has any, nothing can be known."""
+    """Prompts that can be heard, and skills that agents have; where none has any, nothing can be known of skills."""
     given = await skills_of_agents(conn)
     skills = frozenset(skill for skills in given.values() for skill in skills)
-    return Known(skills=skills or None)
+    return Known(skills=skills or None, prompts=await asyncio.to_thread(spoken))
 
 
 class PolicyDesk:
