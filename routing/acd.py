@@ -20,7 +20,8 @@ from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
-from routing.model import AgentRecord, Unfinished, WorkItem
+from routing.items import item_of
+from routing.model import AgentRecord, Unfinished
 from routing.offers import Offers
 from routing.overflow import Overflows
 from routing.policy.model import Policy
@@ -194,10 +195,7 @@ class Acd:
         if any(offer.connected_at is None for offer in self.book.offers_for(ix)):
             return  # an offer for this caller is under way
         self._offers.wake(ix)
-        item = WorkItem(
-            ix, fact.queue, fact.channel, fact.enqueued_at, fact.skills, fact.priority, fact.language, fact.ani,
-            fact.level, fact.problem,
-        )  # fmt: skip
+        item = item_of(fact, last_agent=self.book.last_agent(fact.queue, fact.ani))
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
         self.book.wait(item)  # from now on by the monotonic clock
         self.book.stream.emit(ItemQueued(
