@@ -101,8 +101,8 @@ class PolicyDesk:
         """What the database says, put into force. Raises Unavailable."""
         async with self._database.read() as conn:
             version, switch = await store.newest_version(conn), await store.newest_switch(conn)
-        if version is not None and version != self.version:
-            self._take(version)
+        if version is not None and version.number > self.number:
+            self._take(version, await asyncio.to_thread(_readable, version))  # a long text would hold up the loop
         if switch is not None:
             self._take_switch(switch)
         return self._put_into_force()
@@ -151,20 +151,17 @@ class PolicyDesk:
         finally:
             subscriber.close()
 
-    def _take(self, version: Version) -> None:
+    def _take(self, version: Version, document: Document | PolicyRefused) -> None:
         """A text of a newer release may not be readable here: then the rules stay, and it is said why."""
         if version.number <= self.number:
             return
-        try:
-            document = load(version.text, f"version {version.number}")
-        except PolicyRefused as refused:
-            self.fault = f"version {version.number} cannot be read: {refused.lines[0]}"
-            structlog.get_logger().error("policy_unreadable", version=version.number, problems=refused.lines[:10])
-            document = self.document
+        if isinstance(document, PolicyRefused):
+            self.fault = f"version {version.number} cannot be read: {document.lines[0]}"
+            structlog.get_logger().error("policy_unreadable", version=version.number, problems=document.lines[:10])
         else:
             self.fault = ""
-            document = replace(document, policy=replace(document.policy, version=version.number))
-        self.version, self.document = version, document
+            self.document = replace(document, policy=replace(document.policy, version=version.number))
+        self.version = version
 
     def _take_switch(self, switch: Switch) -> None:
         if self.switch is None or switch.number > self.switch.number:
@@ -203,7 +200,7 @@ class PolicyDesk:
             raise PolicyRefused(problems)
         async with self._database.unit(actor) as unit:
             version = await self._add(unit, text, document, revision=revision, note=note)
-        self._take(version)
+        self._take(version, document)
         self._changed()
         return version
 
@@ -215,7 +212,7 @@ class PolicyDesk:
             raise PolicyRefused(problems)
         async with self._database.unit(actor) as unit:
             version = await self._add(unit, old.text, document, revision=revision, note=note, rollback_of=number)
-        self._take(version)
+        self._take(version, document)
         self._changed()
         return version
 
@@ -233,7 +230,7 @@ class PolicyDesk:
         made = Version(number + 1, text, sha256_of(text), unit.actor, self._clock.now(), note, rollback_of)
         if not await store.add_version(unit.conn, made):
             raise PolicyChanged(number + 1)
-        differing = changes(self._document_of(newest), document)
+        differing = await asyncio.to_thread(changes, await self._document_of(newest), document)
         await unit.audit(
             "routing:publish-policy", f"policy:{made.number}",
             before={"version": number, "sha256": newest.sha256 if newest else "",
@@ -246,10 +243,11 @@ class PolicyDesk:
         ))  # fmt: skip
         return made
 
-    def _document_of(self, version: Version | None) -> Document:
+    async def _document_of(self, version: Version | None) -> Document:
+        """As far as it can be read."""
         if version is None:
             return self._fallback
-        return read_policy(version.text, "")[0] or self._fallback
+        return (await asyncio.to_thread(read_policy, version.text, ""))[0] or self._fallback
 
     async def version_of(self, number: int) -> Version:
         """Raises NotFound."""
@@ -309,6 +307,13 @@ class PolicyDesk:
         self._take_switch(made)
         self._changed()
         return made
+
+
+def _readable(version: Version) -> Document | PolicyRefused:
+    try:
+        return load(version.text, f"version {version.number}")
+    except PolicyRefused as refused:
+        return refused
 
 
 def _told(switch: Switch | None) -> dict[str, object]:

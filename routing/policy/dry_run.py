@@ -149,13 +149,17 @@ def _sides(situation: Situation, policy: Policy) -> dict[str, Side]:
             )  # fmt: skip
     places = {ix: place for place, ix in enumerate(pool.order(NOW), 1)}
     known: dict[Wish, int] = {}
+    ranked: dict[tuple[object, ...], list[tuple[str, float]]] = {}  # whoever asks for the same, from the same queue
     found: dict[str, dict[str, Any]] = {}
     for one in situation.waiting:
         ix = one.item.interaction_id
         standing = pool.standing(ix, NOW)
         assert standing is not None
         wish: Wish = standing["wish"]
-        free = pool.ranked(ix, NOW)
+        alike = (wish, one.item.queue, one.item.preferred, one.item.last_agent)
+        if alike not in ranked:
+            ranked[alike] = pool.ranked(ix, NOW)
+        free = ranked[alike]
         if wish not in known:
             known[wish] = sum(wish.met_by(a.extension, a.skills, a.teams, a.kinds) for a in situation.agents)
         found[ix] = {
