@@ -40,6 +40,7 @@ class Acd:
     def __init__(
         self, *, telephony: Telephony, screen_pop: ScreenPop, stream: EventStream, clock: Clock, ids: IdMaker,
         policy: Policy, agents: Iterable[AgentRecord], epoch: int = 1,
+        is_open: Callable[[str], bool] = lambda _calendar: True,
     ) -> None:  # fmt: skip
         self._stamped = Stamped(stream, epoch)
         self.book = Book(policy, agents, self._stamped, clock)
@@ -53,7 +54,16 @@ class Acd:
         self._talks = Talks(
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
-        self._overflows = Overflows(self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up)
+        self._overflows = Overflows(
+            self.book,
+            timers,
+            telephony,
+            spawn=self._spawn,
+            linked=lambda: self.link_up,
+            moved=self._match,
+            is_open=is_open,
+        )
+        self.book.on_away = self._overflows.agents_changed
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
         )
@@ -203,7 +213,7 @@ class Acd:
             channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
             position=ahead + 1, returned=returned,
         ))  # fmt: skip
-        self._overflows.watch(item)
+        self._overflows.watch(item, new=True)
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
         self.book.mark_over(fact.offer_id)

@@ -8,7 +8,7 @@ told; in the pool are those who wait and do not rest, and the agents who may be 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,7 @@ class Book:
         self.occupancy = Occupancy()
         self.acquainted = Acquaintances()
         self._resting: set[str] = set()
+        self.on_away: Callable[[], None] = lambda: None  # an agent can be given nothing now
         self.offers: dict[str, Offer] = {}
         self.stream = stream
         self.clock = clock
@@ -114,6 +115,7 @@ class Book:
         self.occupancy.note(extension, agent.state, now)
         if not agent.available:
             self.pool.busy(extension)
+            self.on_away()
             return
         idle_s = NEVER_IDLE_S  # who was never idle before is first
         if agent.idle_since is not None:

@@ -119,6 +119,9 @@ class Fenced:
     async def cancel_offer(self, leg_id: str) -> None:
         await self._telephony.cancel_offer(leg_id)
 
+    async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        await self._telephony.set_variables(channel, values)
+
     async def send_away(self, channel: str, to: str) -> None:
         if not self._holds():
             raise Unavailable("lease", "Somebody else may own the queues by now.")
