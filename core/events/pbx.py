@@ -38,6 +38,7 @@ class CallWaiting(DomainEvent):
     ani: str = ""
     level: str = ""  # what the caller has proved: "", ani, order_no, second_factor
     problem: str = ""
+    note: str = ""  # what an agent who had them before wants known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,23 +90,43 @@ class CallResumed(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallTransferred(DomainEvent):
+    """The caller was given away. `to` is an extension, a queue, a number or an entry point; `kind` says which:
+    agent, queue, number, entry, park. `note`: what the first agent wants known."""
+
     extension: str
     to: str
     consult: bool = False
+    kind: str = ""
+    note: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartyJoined(DomainEvent):
+    """Somebody besides caller and agent hears the caller, and is heard."""
+
     channel: str
     bridge_id: str
-    role: str = ""  # caller, agent, third, supervisor
+    role: str = ""  # third
+    leg_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartyLeft(DomainEvent):
     channel: str
     bridge_id: str
-    role: str = ""
+    role: str = ""  # third, supervisor
+    leg_id: str = ""
+    extension: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorJoined(DomainEvent):
+    """`mode`: monitor (hears), whisper (the agent hears them), barge (caller and agent hear them). Told again when it changes."""
+
+    extension: str
+    agent: str
+    mode: str
 
 
 @dataclass(frozen=True, kw_only=True)
