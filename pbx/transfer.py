@@ -8,6 +8,7 @@ go; places are names of ours; every ring has an end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from pbx.ami_actions import Order
 NOBODY = "-"
 PLACES = {"queue": "ac-wait", "menu": "ac-menu"}
 MODES = ("monitor", "whisper", "barge")
-ORIGINATED = "Originate"
+LONGEST_NOTE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class HoldCaller(CallOrder):
     leg_id: str
     heir: str = NOBODY
     hears: str = ""  # "", ringing, music
+    note: str = ""  # what the caller's channel carries from now on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class LeaveFor(CallOrder):
     caller: str
     leg_id: str
     heir: str
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +116,20 @@ class SwapBack(CallOrder):
 
 @dataclass(frozen=True, kw_only=True)
 class JoinAll(CallOrder):
-    """The caller, who was on hold, and the two legs, who talk, are three."""
+    """The caller and the two legs are three: the caller was on hold, or (`swapped`) one leg was."""
 
     caller: str
     leg_id: str
     other: str
+    swapped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveRoom(CallOrder):
+    """Of those who were three, caller and leg are left, and are two again."""
+
+    caller: str
+    leg_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,18 +178,29 @@ def from_wire(said: Mapping[str, Any]) -> CallOrder:
 
 def steps(order: CallOrder) -> Sequence[Order]:
     """What Asterisk is told, one after another. Raises KeyError, ValueError for an order that cannot be worded."""
-    told = _STEPS[type(order)](order)
-    return [step for step in told if step is not None]
+    told: list[Order] = _STEPS[type(order)](order)
+    return told
 
 
 def _given(channel: str, **variables: str) -> list[Order]:
     return [ami_actions.set_variable(name, value, channel) for name, value in variables.items()]
 
 
+def _noted(channel: str, note: str) -> list[Order]:
+    return _given(channel, AC_NOTE=clean_note(note)) if note else []
+
+
+def clean_note(text: str) -> str:
+    """A person's words as one line that the dialplan takes for nothing else."""
+    kept = "".join(mark if mark.isprintable() else " " for mark in text)
+    return re.sub(r"\$(?=[{\[])|\\", "", " ".join(kept.split()))[:LONGEST_NOTE]
+
+
 def _hold(order: HoldCaller) -> list[Order]:
     return [
+        *_noted(order.caller, order.note),
         *_given(order.caller, AC_HOLDER=order.leg_id, AC_HEIR=order.heir, AC_QUIETLY="", AC_THEN="ac-hold"),
-        *_given(order.leg_id, AC_HEARS=order.hears),
+        *_given(order.leg_id, AC_HEARS=order.hears, AC_HEIR=order.heir),
         ami_actions.move(order.leg_id, "ac-aside"),
     ]
 
@@ -188,7 +211,7 @@ def _join(order: JoinCaller) -> list[Order]:
 
 def _leave(order: LeaveFor) -> list[Order]:
     kept = _given(order.caller, AC_HOLDER=order.heir, AC_HEIR=NOBODY, AC_QUIETLY="1", AC_THEN="ac-hold")
-    return [*kept, ami_actions.hang_up(order.leg_id, 16)]
+    return [*_noted(order.caller, order.note), *kept, ami_actions.hang_up(order.leg_id, 16)]
 
 
 def _send(order: SendCaller) -> list[Order]:
@@ -229,9 +252,20 @@ def _swap_back(order: SwapBack) -> list[Order]:
 
 
 def _all(order: JoinAll) -> list[Order]:
+    both = ami_actions.move_both(order.leg_id, "ac-room-leg", order.other, "ac-room-leg")
+    if order.swapped:  # the caller falls out of the talk with the one, and goes there by themselves
+        return [*_given(order.caller, AC_THEN="ac-room"), both]
+    return [both, ami_actions.move(order.caller, "ac-room")]
+
+
+def _leave_room(order: LeaveRoom) -> list[Order]:
+    """The leg first: the caller's going would end it."""
     return [
-        ami_actions.move_both(order.leg_id, "ac-room-leg", order.other, "ac-room-leg"),
-        ami_actions.move(order.caller, "ac-room"),
+        *_given(order.leg_id, AC_HEARS=""),
+        ami_actions.move(order.leg_id, "ac-aside"),
+        *_given(order.caller, AC_HOLDER=order.leg_id, AC_HEIR=NOBODY, AC_QUIETLY="1"),
+        ami_actions.move(order.caller, "ac-hold"),
+        ami_actions.move(order.leg_id, "ac-join"),
     ]
 
 
@@ -272,6 +306,7 @@ _STEPS: Mapping[type[CallOrder], Any] = {
     SwapLegs: _swap,
     SwapBack: _swap_back,
     JoinAll: _all,
+    LeaveRoom: _leave_room,
     EndLeg: _end,
     MuteLeg: _mute,
     Supervise: _supervise,

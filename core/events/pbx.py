@@ -90,13 +90,13 @@ class CallResumed(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallTransferred(DomainEvent):
-    """The caller was given away. `to` is an extension, a queue, a number or an entry point; `kind` says which:
+    """The caller was given away. `to` is an extension, a queue, a number or an entry point; `to_kind` says which:
     agent, queue, number, entry, park. `note`: what the first agent wants known."""
 
     extension: str
     to: str
     consult: bool = False
-    kind: str = ""
+    to_kind: str = ""
     note: str = ""
     actor: str = ""
 

@@ -18,6 +18,7 @@ from pbx.transfer import (
     JoinAll,
     JoinCaller,
     LeaveFor,
+    LeaveRoom,
     MuteLeg,
     ParkCaller,
     RingLeg,
@@ -210,6 +211,48 @@ async def test_three_hear_each_other_and_whoever_leaves_the_other_two_go_on(room
         second.hang_up()
         assert await stage.caller.until("ended", timeout_s=3) == "ended", "and nobody is left alone in it"
         await parts.heard.until("CallEnded")
+
+
+async def test_when_the_third_leaves_a_conference_caller_and_agent_can_talk_alone_again_and_hold(room: Room) -> None:
+    async with room.serving():
+        stage = await talking(room)
+        leg, second = await stage.asked()
+        await stage.do(SwapLegs(caller=stage.item.channel, leg_id=stage.leg, other=leg))
+        await until(lambda: hears(stage.caller, FIRST_HZ) and has_music(second))
+        await stage.do(JoinAll(caller=stage.item.channel, leg_id=stage.leg, other=leg, swapped=True))
+        await until(lambda: hears(stage.caller, FIRST_HZ, SECOND_HZ) and hears(stage.first, SECOND_HZ, CALLER_HZ))
+        await stage.do(EndLeg(leg_id=leg))
+        await stage.do(LeaveRoom(caller=stage.item.channel, leg_id=stage.leg))
+        await until(lambda: hears(stage.caller, FIRST_HZ) and hears_not(stage.caller, SECOND_HZ))
+        await stage.do(HoldCaller(caller=stage.item.channel, leg_id=stage.leg))
+        await until(lambda: has_music(stage.caller))
+        await stage.do(JoinCaller(leg_id=stage.leg))
+        await until(lambda: hears(stage.caller, FIRST_HZ) and hears(stage.first, CALLER_HZ))
+        stage.first.hang_up()
+        assert await stage.caller.until("ended", timeout_s=3) == "ended"
+
+
+async def test_when_the_other_phone_is_not_answered_the_agent_is_back_with_the_caller_without_us(room: Room) -> None:
+    async with room.serving():
+        stage = await talking(room)
+        await stage.consult()
+        ringing = await room.agents[1].next_call()
+        await until(lambda: has_music(stage.caller))
+        ringing.reject(486)
+        await until(lambda: hears(stage.caller, FIRST_HZ) and hears(stage.first, CALLER_HZ))
+
+
+async def test_who_was_on_hold_can_be_sent_on(room: Room) -> None:
+    async with room.serving() as parts:
+        stage = await talking(room)
+        await stage.do(HoldCaller(caller=stage.item.channel, leg_id=stage.leg))
+        await until(lambda: has_music(stage.caller))
+        leg = f"{stage.item.interaction_id}-o2"
+        await stage.do(LeaveFor(caller=stage.item.channel, leg_id=stage.leg, heir=leg))
+        await stage.ring()
+        second = await stage.picks_up()
+        await until(lambda: hears(stage.caller, SECOND_HZ) and hears(second, CALLER_HZ))
+        assert parts.heard.kinds().count("CallWaiting") == 1
 
 
 async def test_the_callers_going_ends_a_conference_for_all(room: Room) -> None:

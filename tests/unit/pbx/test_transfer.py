@@ -16,10 +16,13 @@ SPY = {"interaction_id": IX, "spy_id": "spy-1.1", "extension": "1009", "agent": 
 
 # order → one line for each step
 TOLD = [
-    (t.HoldCaller(**HOLD), [f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_HEIR=-", f"{CALLER} AC_QUIETLY=",
-                            f"{CALLER} AC_THEN=ac-hold", f"{LEG} AC_HEARS=", f"{LEG} → ac-aside"]),
-    (t.HoldCaller(**HOLD, heir=OTHER, hears="ringing"), [f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_HEIR={OTHER}",
-                            f"{CALLER} AC_QUIETLY=", f"{CALLER} AC_THEN=ac-hold", f"{LEG} AC_HEARS=ringing", f"{LEG} → ac-aside"]),
+    (t.HoldCaller(**HOLD), [
+        f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_HEIR=-", f"{CALLER} AC_QUIETLY=", f"{CALLER} AC_THEN=ac-hold",
+        f"{LEG} AC_HEARS=", f"{LEG} AC_HEIR=-", f"{LEG} → ac-aside"]),
+    (t.HoldCaller(**HOLD, heir=OTHER, hears="ringing", note="two\nlines of ${SHELL(id)}, $20"), [
+        f"{CALLER} AC_NOTE=two lines of {{SHELL(id)}}, $20",
+        f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_HEIR={OTHER}", f"{CALLER} AC_QUIETLY=", f"{CALLER} AC_THEN=ac-hold",
+        f"{LEG} AC_HEARS=ringing", f"{LEG} AC_HEIR={OTHER}", f"{LEG} → ac-aside"]),
     (t.JoinCaller(leg_id=LEG), [f"{LEG} → ac-join"]),
     (t.LeaveFor(**HOLD, heir=OTHER), [f"{CALLER} AC_HOLDER={OTHER}", f"{CALLER} AC_HEIR=-", f"{CALLER} AC_QUIETLY=1",
                                       f"{CALLER} AC_THEN=ac-hold", f"{LEG} ended"]),
@@ -32,6 +35,11 @@ TOLD = [
                                        f"{CALLER} AC_THEN=ac-hold", f"{LEG} AC_WITH={OTHER}", f"{LEG} AC_EPOCH=",
                                        f"{LEG} AC_FROM=", f"{LEG} → ac-side"]),
     (t.JoinAll(**HOLD, other=OTHER), [f"{LEG} → ac-room-leg & {OTHER} → ac-room-leg", f"{CALLER} → ac-room"]),
+    (t.JoinAll(**HOLD, other=OTHER, swapped=True),
+     [f"{CALLER} AC_THEN=ac-room", f"{LEG} → ac-room-leg & {OTHER} → ac-room-leg"]),
+    (t.LeaveRoom(**HOLD), [
+        f"{LEG} AC_HEARS=", f"{LEG} → ac-aside", f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_HEIR=-", f"{CALLER} AC_QUIETLY=1",
+        f"{CALLER} → ac-hold", f"{LEG} → ac-join"]),
     (t.EndLeg(leg_id=LEG), [f"{LEG} ended"]),
     (t.MuteLeg(leg_id=LEG, on=True), [f"{LEG} MUTEAUDIO(in)=on"]),
     (t.MuteLeg(leg_id=LEG, on=False), [f"{LEG} MUTEAUDIO(in)=off"]),
