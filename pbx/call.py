@@ -106,6 +106,7 @@ class Visit:
     level: str = ""
     problem: str = ""
     note: str = ""
+    tier: str = ""
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,7 @@ def visit_of(event: Told) -> Visit | None:
             language=said.get("lang", ""), priority=int(said.get("prio") or 0),
             skills=tuple(sorted((name, int(least or 1)) for name, _, least in skills)),
             ani=said.get("ani", ""), level=said.get("level", ""), problem=said.get("problem", ""),
-            note=said.get("note", ""),
+            note=said.get("note", ""), tier=said.get("tier", ""),
         )  # fmt: skip
     except (KeyError, ValueError, OverflowError):
         return None
@@ -398,7 +399,7 @@ def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
             news.append((key, facts.CallWaiting(
                 interaction_id=ix, at=_ms(at), channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
                 language=visit.language, priority=visit.priority, skills=dict(visit.skills), ani=visit.ani or call.ani,
-                level=visit.level, problem=visit.problem, note=visit.note)))  # fmt: skip
+                level=visit.level, problem=visit.problem, note=visit.note, tier=visit.tier)))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
     for moment, on, unique in sorted(call.holds):

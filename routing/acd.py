@@ -9,7 +9,7 @@ connect; without a link nothing is offered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
+from routing.calls.service import ALSO, Calls
 from routing.matcher import match
 from routing.model import AgentRecord, QueuePolicy, Unfinished, WorkItem
 from routing.offers import Offers
@@ -54,10 +55,17 @@ class Acd:
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
         self._overflows = Overflows(self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up)
+        self.calls = Calls(
+            self.book, self._offers, self._wrap_ups, telephony, ids, spawn=self._spawn, linked=lambda: self.link_up
+        )
         self._inbox = stream.subscribe(
-            "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
+            "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in (*self._facts(), *ALSO)]
         )
         self._group: asyncio.TaskGroup | None = None
+
+    def whisper(self, say: Callable[[WorkItem], Sequence[str]]) -> None:
+        """The sounds that an agent hears before they are joined with the caller of an item."""
+        self._offers.whisper = say
 
     @property
     def epoch(self) -> int:
@@ -72,7 +80,9 @@ class Acd:
         async with asyncio.TaskGroup() as self._group:
             try:
                 async for fact in self._inbox:
-                    facts[type(fact)](fact)
+                    if type(fact) in facts:
+                        facts[type(fact)](fact)
+                    self.calls.note(fact)
                     self._match()
             finally:
                 self._timers.stop_all()
@@ -164,12 +174,12 @@ class Acd:
         returned = self.book.seen_before(ix)
         if not self.book.new_visit(ix, fact.at) or self.book.is_gone(ix) or ix in self.book.waiting:
             return
-        if any(offer.connected_at is None for offer in self.book.offers_for(ix)):
+        if any(offer.connected_at is None and not offer.purpose for offer in self.book.offers_for(ix)):
             return  # an offer for this caller is under way
         self._offers.wake(ix)
         item = WorkItem(
             ix, fact.queue, fact.channel, fact.enqueued_at, fact.skills, fact.priority, fact.language, fact.ani,
-            fact.level, fact.problem,
+            fact.level, fact.problem, tier=fact.tier, note=fact.note,
         )  # fmt: skip
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
         self.book.waiting[ix] = item

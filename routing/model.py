@@ -44,6 +44,8 @@ class WorkItem:
     level: str = ""
     problem: str = ""
     attempts: int = 0
+    tier: str = ""  # the customer's
+    note: str = ""  # what an agent who had them before wants known
 
     @property
     def order(self) -> tuple[int, datetime, str]:
@@ -65,6 +67,7 @@ class Offer:
     held_since: float | None = None
     held_s: float = 0.0
     talking_since: datetime | None = None  # by the switch's clock
+    purpose: str = ""  # asked for by name: transfer, consult, fetch, take_over; "" = found by the matcher
     unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
 
     @property

@@ -39,6 +39,7 @@ class CallWaiting(DomainEvent):
     level: str = ""  # what the caller has proved: "", ani, order_no, second_factor
     problem: str = ""
     note: str = ""  # what an agent who had them before wants known
+    tier: str = ""  # the customer's
 
 
 @dataclass(frozen=True, kw_only=True)

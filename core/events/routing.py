@@ -75,6 +75,7 @@ class OfferMade(RoutingEvent):
     leg_id: str
     waited_s: float = 0.0
     why: str = ""
+    purpose: str = ""  # asked for by name: transfer, consult (the caller is not theirs yet), fetch, take_over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,7 @@ class OfferAccepted(RoutingEvent):
     queue: str
     waited_s: float
     ring_s: float = 0.0
+    purpose: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
