@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from core.http.routes import Nothing, Page, Request, Role, Route, Strict
+from core.errors import Refused
+from core.http.routes import Page, Request, Role, Route, Strict
 
 Json = dict[str, Any]
 Note = Annotated[str, Field(max_length=500)]
@@ -48,7 +49,13 @@ class ControlBody(Strict):
     note: Note = ""
 
 
-class SuperviseBody(Strict):
+class PhoneBody(Strict):
+    """At which phone; one's own when it is left out. Only supervisors may name another."""
+
+    extension: Annotated[str, Field(max_length=20)] = ""
+
+
+class SuperviseBody(PhoneBody):
     mode: Literal["monitor", "whisper", "barge", "leave"]
 
 
@@ -98,13 +105,13 @@ class CallsHttp:
         return await self._act(request, request.body.action, note=request.body.note)
 
     async def fetch(self, request: Request) -> HandledView:
-        return HandledView.model_validate(await self._desk.do(_order(request, "fetch")))
+        return HandledView.model_validate(await self._desk.do(_at_phone(request, "fetch")))
 
     async def take_over(self, request: Request) -> HandledView:
-        return HandledView.model_validate(await self._desk.do(_order(request, "take_over")))
+        return HandledView.model_validate(await self._desk.do(_at_phone(request, "take_over")))
 
     async def supervise(self, request: Request) -> BesideView:
-        said = await self._desk.do(_order(request, "supervise", mode=request.body.mode))
+        said = await self._desk.do(_at_phone(request, "supervise", mode=request.body.mode))
         return BesideView.model_validate(said)
 
     async def parked(self, _request: Request) -> Page[ParkedView]:
@@ -123,6 +130,15 @@ def _order(request: Request, what: str, **more: Any) -> Json:
     }  # fmt: skip
 
 
+def _at_phone(request: Request, what: str, **more: Any) -> Json:
+    order, named = _order(request, what, **more), request.body.extension
+    if named and named != order["by"]:
+        if not order["supervisor"]:
+            raise Refused("You may use only your own telephone.", error_id="routing:not-yours")
+        order["by"] = named
+    return order
+
+
 def routes(desk: CallDesk) -> list[Route]:
     http, boss = CallsHttp(desk), frozenset({Role.SUPERVISOR})
     return [
@@ -133,9 +149,9 @@ def routes(desk: CallDesk) -> list[Route]:
         Route("POST", "/api/calls/{id}/control", http.control, "Hold, mute, complete or abort a consult, conference, park",
               HandledView, body=ControlBody, tag="calls"),
         Route("POST", "/api/calls/{id}/fetch", http.fetch, "Brings a parked caller to one's own phone", HandledView,
-              body=Nothing, tag="calls"),
+              body=PhoneBody, tag="calls"),
         Route("POST", "/api/calls/{id}/take-over", http.take_over, "Brings a talking caller to the supervisor's own phone",
-              HandledView, body=Nothing, roles=boss, tag="calls"),
+              HandledView, body=PhoneBody, roles=boss, tag="calls"),
         Route("POST", "/api/calls/{id}/supervise", http.supervise, "Monitor, whisper to the agent, barge in, leave",
               BesideView, body=SuperviseBody, roles=boss, tag="calls"),
         Route("GET", "/api/parked", http.parked, "Callers who are parked", Page[ParkedView], tag="calls"),

@@ -180,9 +180,13 @@ class OutsideRules:
     ring_s: float = 30.0
 
 
+def as_dialled(text: str) -> str:
+    return _SEPARATORS.sub("", text)
+
+
 def outside_number(text: str, rules: OutsideRules, calls_in_last_hour: int) -> str:
     """The number as it is dialled. Raises BadInput, or AftercallError (`routing:number-refused`, `routing:too-many-calls`)."""
-    number = _SEPARATORS.sub("", text)
+    number = as_dialled(text)
     if not _NUMBER.fullmatch(number):
         raise BadInput(
             "routing:number", f"'{text[:40]}' is not a telephone number.", hint="Digits, with or without a +."

@@ -31,6 +31,7 @@ from routing.calls.model import (
     Target,
     Verb,
     after,
+    as_dialled,
     done_already,
     orders,
     outside_number,
@@ -148,7 +149,7 @@ class Calls:
 
     async def _act(self, order: Json) -> Json:
         verb = Verb(order["verb"])
-        target = Target(order["target"]["kind"], order["target"]["name"]) if order.get("target") else None
+        target = _target(order["target"]) if order.get("target") else None
         key = (order["interaction_id"], f"{verb}:{target}:{order['by']}")
         offer = self._talk(order, key)
         if offer is None:
@@ -440,6 +441,10 @@ class Calls:
             interaction_id=now.interaction_id, at=self._book.clock.now(), extension=now.extension, to=target.name,
             to_kind=target.kind, consult=consult, note=now.note,
         ))  # fmt: skip
+
+
+def _target(said: Json) -> Target:
+    return Target(said["kind"], as_dialled(said["name"]) if said["kind"] == "number" else said["name"])
 
 
 def _handling(offer: Offer) -> Handling:
