@@ -9,7 +9,7 @@ from telephony nothing is offered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,18 @@ from core.events import DomainEvent, pbx, to_record
 from core.events.routing import OfferMade
 from core.ids import new_id
 from core.lease import LeaseLost
+from core.prompts.library import PromptLibrary
 from pbx.ami import ActionRefused, LinkDown
+from pbx.transfer import CallOrder, RingLeg, to_wire
 from routing import store as routing_store
 from routing.acd import Acd
+from routing.calls.model import OutsideRules
 from routing.explain import agent_why, item_why
 from routing.http import agent_view, agent_views, queue_views
 from routing.model import WorkItem, item_record
 from routing.ports import ScreenPop
 from routing.ports import Telephony as TelephonyPort
+from routing.whisper import Whisper
 
 if TYPE_CHECKING:
     from app.house import House
@@ -72,6 +76,10 @@ class AcdRole:
         )  # fmt: skip
         self.acd.book.acquainted.note_all(talks)
         self.acd.restore(said, unfinished)
+        outbound = settings.outbound
+        self.acd.calls.outside = OutsideRules(tuple(outbound.allow), outbound.max_per_hour, outbound.ring_s)
+        whispers = lambda queue: self.acd.book.policy(queue).whisper  # noqa: E731
+        self.acd.whisper(Whisper(PromptLibrary(), whispers, settings.language))
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
 
@@ -126,6 +134,11 @@ class Fenced:
         if not self._holds():
             raise Unavailable("lease", "Somebody else may own the queues by now.")
         await self._telephony.send_away(channel, to)
+
+    async def carry_out(self, order: CallOrder) -> None:
+        if not self._holds():
+            raise Unavailable("lease", "Somebody else may own the queues by now.")
+        await self._telephony.carry_out(order)
 
 
 class TelephonyAfar:
@@ -202,12 +215,13 @@ class TelephonyAfar:
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
         caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+        whisper: Sequence[str] = (),
     ) -> str:  # fmt: skip
         """Raises Unavailable when it is not known whether the phone rings, RemoteFault when it was refused."""
         order = {
             "offer_id": offer_id, "interaction_id": interaction_id, "caller_channel": caller_channel,
             "extension": extension, "ring_s": ring_s, "epoch": epoch, "caller_number": caller_number,
-            "caller_name": caller_name, "headers": dict(headers or {}),
+            "caller_name": caller_name, "headers": dict(headers or {}), "whisper": list(whisper),
         }  # fmt: skip
         said = await self._links.ask(TELEPHONY, "offer", order, deadline_s=OFFER_S, key=f"offer:{offer_id}")
         return str(said["leg_id"])
@@ -217,6 +231,11 @@ class TelephonyAfar:
 
     async def send_away(self, channel: str, to: str) -> None:
         await self._links.ask(TELEPHONY, "send_away", {"channel": channel, "to": to})
+
+    async def carry_out(self, order: CallOrder) -> None:
+        """Raises Unavailable when it is not known whether it was done, RemoteFault when it was refused."""
+        key = f"ring:{order.leg_id}" if isinstance(order, RingLeg) else ""
+        await self._links.ask(TELEPHONY, "carry_out", to_wire(order), deadline_s=OFFER_S, key=key)
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
         await self._links.ask(TELEPHONY, "hang_up", {"channel": channel, "cause": cause})
@@ -297,6 +316,7 @@ class Verbs:
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up,
             "agent_why": self._agent_why, "item_why": self._item_why,
+            "call": self._call,
         }  # fmt: skip
 
     async def _agents(self, _body: Json) -> Json:
@@ -310,6 +330,9 @@ class Verbs:
 
     async def _item_why(self, body: Json) -> Json:
         return item_why(self._acd, body["interaction_id"]).model_dump(mode="json")
+
+    async def _call(self, body: Json) -> Json:
+        return await self._acd.calls.do(body)
 
     async def _set_state(self, body: Json) -> Json:
         agent = self._acd.set_state(body["extension"], body["state"], body["reason"], actor=body["actor"])
