@@ -17,7 +17,6 @@ import structlog
 
 from app.roles import ACD, TELEPHONY, WEB
 from app.roles.links import LIVE_FEED, Fresh, Json, Links, Peer, RemoteFault
-from app.routing_policy import policy_of
 from core.errors import Unavailable
 from core.events import DomainEvent, pbx, to_record
 from core.events.routing import OfferMade
@@ -32,6 +31,8 @@ from routing.calls.model import OutsideRules
 from routing.explain import agent_why, item_why
 from routing.http import agent_view, agent_views, queue_views
 from routing.model import WorkItem, item_record
+from routing.policy.dry_run import situation_record
+from routing.policy.http import situation_of
 from routing.ports import ScreenPop
 from routing.ports import Telephony as TelephonyPort
 from routing.whisper import Whisper
@@ -59,7 +60,7 @@ class AcdRole:
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
             talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
-        policy = policy_of(settings)
+        policy = await house.policies.load()
         telephony: TelephonyPort
         if self.afar is not None:
             telephony = self.afar
@@ -75,13 +76,16 @@ class AcdRole:
             agents=routing_store.records(names, skills), epoch=epoch,
         )  # fmt: skip
         self.acd.book.acquainted.note_all(talks)
+        house.policies.apply = self.acd.set_policy
         self.acd.restore(said, unfinished)
         outbound = settings.outbound
         self.acd.calls.outside = OutsideRules(tuple(outbound.allow), outbound.max_per_hour, outbound.ring_s)
-        whispers = lambda queue: self.acd.book.policy(queue).whisper  # noqa: E731
-        self.acd.whisper(Whisper(PromptLibrary(), whispers, settings.language))
+        self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
+
+    def _whispers(self, queue: str) -> bool:
+        return self.acd.book.policy(queue).whisper
 
     async def begin(self, epoch: int) -> None:
         """The switch is told whose offers count. When it does not answer, at the next link."""
@@ -315,7 +319,7 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up,
-            "agent_why": self._agent_why, "item_why": self._item_why,
+            "situation": self._situation, "agent_why": self._agent_why, "item_why": self._item_why,
             "call": self._call,
         }  # fmt: skip
 
@@ -324,6 +328,9 @@ class Verbs:
 
     async def _queues(self, _body: Json) -> Json:
         return {"items": [view.model_dump(mode="json") for view in queue_views(self._acd)]}
+
+    async def _situation(self, _body: Json) -> Json:
+        return situation_record(situation_of(self._acd.book))
 
     async def _agent_why(self, body: Json) -> Json:
         return agent_why(self._acd, body["extension"]).model_dump(mode="json")

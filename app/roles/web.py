@@ -42,6 +42,9 @@ from routing.calls import http as controls_http
 from routing.explain import AgentWhy, ItemWhy
 from routing.http import AgentView, QueueView, own_or_supervised
 from routing.model import item_from
+from routing.policy import http as policy_http
+from routing.policy.dry_run import Situation, situation_from
+from routing.policy.http import situation_of
 
 if TYPE_CHECKING:
     from app.house import House
@@ -74,11 +77,20 @@ class WebRole:
         self.watched = Health()
         if acd is not None:
             routing = [*routing_http.routes(acd), *controls_http.routes(acd.calls)]
+            book = acd.book
+
+            async def situation() -> Situation:
+                return situation_of(book)
         else:
             assert self.links is not None
             routing = [
                 *routing_http.routes_of(AcdAfar(self.links)), *controls_http.routes(CallsAfar(self.links))
             ]  # fmt: skip
+            links = self.links
+
+            async def situation() -> Situation:
+                return situation_from(await links.ask(ACD, "situation", {}))
+
         desk = recordings_http.RecordingDesk(
             house.database, house.plan.folders.recordings, house.clock, transcription
         )  # fmt: skip
@@ -86,6 +98,7 @@ class WebRole:
             *auth_http.routes(house.users, house.clock),
             *calls_http.routes(StoredCalls(house.reports)),
             *routing,
+            *policy_http.routes(house.policies, situation, house.clock),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),
             *rehearsal_http.routes(rehearsal=settings.rehearsal),
