@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from app.live.hub import Hub
 from app.live.model import new_board
+from app.policies import routes_here
 from app.web import auth_http, calls_http
 from app.web.call_store import StoredCalls
 from app.web.health import Health
@@ -48,6 +49,8 @@ from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
 from routing.model import AgentRecord
+from routing.policy.desk import PolicyDesk
+from routing.policy.document import Document
 from routing.policy.model import Policy, QueuePolicy
 from tests.edge.orders_bridge.shops import sample_shop
 
@@ -134,6 +137,7 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
             desk = OrderDesk(shop, stream, clock, zone=ZoneInfo("Asia/Shanghai"), country="CN", storage=database)
             routes = [
                 *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
+                *routes_here(PolicyDesk(database, clock, Document(acd.book.pool.policy)), acd, clock),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip
             app = build_app(
