@@ -48,6 +48,10 @@ from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
 from routing.model import AgentRecord
+from routing.policy import http as policy_http
+from routing.policy.desk import PolicyDesk
+from routing.policy.document import Document
+from routing.policy.dry_run import Situation
 from routing.policy.model import Policy, QueuePolicy
 from tests.edge.orders_bridge.shops import sample_shop
 
@@ -131,10 +135,15 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
             agents=[AgentRecord(ext, name, {"service": 3}) for name, ext in PEOPLE.items() if ext],
         )  # fmt: skip
         hub = Hub(new_board(agents={"101": "agent", "102": "other"}, queues=["service"]), clock=clock, ids=new_id)
+
+        async def situation() -> Situation:
+            return policy_http.situation_of(acd.book)
+
         async with sample_shop() as (shop, _, _):
             desk = OrderDesk(shop, stream, clock, zone=ZoneInfo("Asia/Shanghai"), country="CN", storage=database)
             routes = [
                 *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
+                *policy_http.routes(PolicyDesk(database, clock, Document(acd.book.pool.policy)), situation, clock),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip
             app = build_app(
