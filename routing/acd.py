@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from core.clock import Clock
-from core.errors import BadInput, Unavailable
+from core.errors import BadInput
 from core.events import DomainEvent, pbx
 from core.events.routing import ItemAbandoned, ItemQueued, ItemWidened
 from core.events.stream import EventStream
@@ -151,9 +151,7 @@ class Acd:
 
     def give(self, interaction_id: str, extension: str, *, actor: str) -> WorkItem:
         """A waiting caller to an agent whom a supervisor names. Raises NotFound, BadInput, Unavailable without a link."""
-        if not self.link_up:
-            raise Unavailable("switch", "The telephone switch does not answer now.")
-        return self._hands.give(interaction_id, extension, actor=actor)
+        return self._hands.give(interaction_id, extension, actor=actor, linked=self.link_up)
 
     def add_agent(self, record: AgentRecord) -> None:
         """An agent who was added, or whose name or skills changed, while we run."""

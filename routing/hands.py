@@ -6,7 +6,7 @@ is given by hand is offered like any other, and returns to the head when it come
 
 from __future__ import annotations
 
-from core.errors import BadInput, NotFound
+from core.errors import BadInput, NotFound, Unavailable
 from routing.book import Book
 from routing.model import WorkItem
 from routing.offers import Offers
@@ -36,9 +36,12 @@ class Hands:
             self._overflows.to_queue(item, queue, "moved", actor=actor)
         return self._book.waiting.get(interaction_id, item)
 
-    def give(self, interaction_id: str, extension: str, *, actor: str) -> WorkItem:
-        """To this agent, whatever their skills. Raises NotFound; CannotTake when they can be given nothing now."""
+    def give(self, interaction_id: str, extension: str, *, actor: str, linked: bool) -> WorkItem:
+        """To this agent, whatever their skills. Raises NotFound; CannotTake when they can be given nothing now; Unavailable
+        when the switch does not answer."""
         item, agent = self._waiting(interaction_id), self._book.agent(extension)
+        if not linked:
+            raise Unavailable("switch", "The telephone switch does not answer now.")
         kept = unavailable(agent)
         if kept is not None:
             raise CannotTake(kept.words)
