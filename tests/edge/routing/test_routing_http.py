@@ -297,7 +297,7 @@ async def test_a_supervisor_moves_a_waiting_caller_and_gives_them_to_whom_they_n
     assert (await desk.ask("POST", "/api/items/ix-z/move", "chen", json={"queue": "nowhere"}))[0] == 404
     assert (await desk.ask("POST", "/api/items/ix-z/move", "li", json={"queue": "zh"}))[0] == 403
     status, problem = await desk.ask("POST", "/api/items/ix-z/give", "chen", json={"extension": "102"})
-    assert (status, problem["id"]) == (422, "routing:cannot-take") and "Wang" in problem["detail"]
+    assert (status, problem["id"]) == (422, "routing:cannot-take") and "Wang" in problem["title"]
     await desk.ask("POST", "/api/items/ix-z/move", "chen", json={"queue": "zh"})
     await desk.device("102")
     await desk.ask("POST", "/api/agents/102/state", "chen", json={"state": "READY"})
