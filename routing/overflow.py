@@ -121,13 +121,15 @@ class Overflows:
 
     async def _send_away(self, item: WorkItem, way: Overflow, reason: str) -> None:
         try:
+            if way.to == "number":
+                await self._telephony.set_variables(item.channel, {"AC_AWAY": way.target})
             await self._telephony.send_away(item.channel, way.to)
         except Exception as error:
             structlog.get_logger().warning("not_sent_away", interaction_id=item.interaction_id, reason=str(error))
             self._book.put_back(item)
             self._start(item.interaction_id, AGAIN_S, reason)
             return
-        self._tell(item, reason, way.to)
+        self._tell(item, reason, f"{way.to}:{way.target}" if way.target else way.to)
 
     def _tell(self, item: WorkItem, reason: str, to: str, actor: str = "") -> None:
         self._book.stream.emit(ItemOverflowed(
