@@ -45,8 +45,9 @@ class HoldCaller(CallOrder):
 
 @dataclass(frozen=True, kw_only=True)
 class JoinCaller(CallOrder):
-    """The leg goes (back) to the caller."""
+    """The leg goes (back) to the caller, wherever both are."""
 
+    caller: str
     leg_id: str
 
 
@@ -206,7 +207,9 @@ def _hold(order: HoldCaller) -> list[Order]:
 
 
 def _join(order: JoinCaller) -> list[Order]:
-    return [ami_actions.move(order.leg_id, "ac-join")]
+    """Should the two talk already, the caller falls out of it for a moment: into our arms, not out of the call."""
+    kept = _given(order.caller, AC_HOLDER=order.leg_id, AC_THEN="ac-hold")
+    return [*kept, ami_actions.move(order.leg_id, "ac-join")]
 
 
 def _leave(order: LeaveFor) -> list[Order]:
