@@ -230,7 +230,7 @@ def _park(order: ParkCaller) -> list[Order]:
 def _ring(order: RingLeg) -> list[Order]:
     variables = {
         "AC_CALLER": order.caller, "AC_IX": order.interaction_id, "AC_EPOCH": str(order.epoch),
-        "AC_OFFER": order.leg_id.rpartition("-")[2], "AC_WITH": order.with_leg, "AC_FROM": order.only_from,
+        "AC_OFFER": order.leg_id.removeprefix(f"{order.interaction_id}-"), "AC_WITH": order.with_leg, "AC_FROM": order.only_from,
     }  # fmt: skip
     headers = {"X-Aftercall-Interaction": order.interaction_id, **order.headers} if not order.trunk else {}
     return [ami_actions.ring(

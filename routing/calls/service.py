@@ -401,7 +401,7 @@ class Calls:
         return agent
 
     def _offer_of(self, leg_id: str) -> Offer | None:
-        return self._book.offers.get(leg_id.rpartition("-")[2])
+        return next((it for it in self._book.offers.values() if it.leg_id == leg_id), None)
 
     def _dialled_in_last_hour(self) -> int:
         since = self._book.clock.monotonic() - HOUR_S

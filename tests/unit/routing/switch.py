@@ -201,7 +201,7 @@ class Switch:
         self.holds.append((leg.ix, leg.extension, on, self._clock.now()))
 
     def _ring(self, order: RingLeg) -> None:
-        offer_id = order.leg_id.rpartition("-")[2]
+        offer_id = order.leg_id.removeprefix(f"{order.interaction_id}-")
         extension = order.target if not order.trunk else "trunk"
         leg = Leg(order.leg_id, offer_id, order.interaction_id, extension, order.epoch, self._clock.now())
         leg.only_from, leg.with_leg = order.only_from or "any", order.with_leg
