@@ -87,9 +87,9 @@ class Calls:
         and what the verb needs. Raises NotFound, Refused, BadInput, Unavailable, AftercallError."""
         if order["what"] == "parked":
             return {"items": self.parked()}
-        if not self._linked():
-            raise Unavailable("switch", "The telephone switch does not answer now.")
         ix = order["interaction_id"]
+        if not self._linked() and (ix in self._parked or self._book.offers_for(ix)):
+            raise Unavailable("switch", "The telephone switch does not answer now.")
         lock = self._locks.get(ix) or asyncio.Lock()
         self._locks[ix] = lock
         async with lock:  # the same asked twice at once is done once

@@ -114,6 +114,7 @@ class Switch:
         self.orders: list[str] = []
         self.cancelled: list[str] = []
         self.done: list[CallOrder] = []
+        self.whispered: dict[str, list[str]] = {}
         self._told: set[str] = set()
         self._devices: dict[str, tuple[bool, bool]] = {}
         self._alarm: asyncio.TimerHandle | None = self._loop.call_later(LIST_S, self._list) if lists else None
@@ -137,6 +138,7 @@ class Switch:
             self.disconnect()
         elif fault is not None:
             raise fault
+        self.whispered[f"{interaction_id}-{offer_id}"] = list(whisper)
         assert caller_channel == self.callers[interaction_id].channel
         leg = Leg(f"{interaction_id}-{offer_id}", offer_id, interaction_id, extension, epoch, self._clock.now())
         phone = self.phones[extension]

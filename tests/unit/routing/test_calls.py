@@ -12,8 +12,7 @@ from pbx.transfer import EndLeg, HoldCaller, LeaveFor, RingLeg
 from routing.calls.model import OutsideRules
 from tests.unit.routing.house import House, house, queue
 from tests.unit.routing.switch import LinkDown, Refused
-
-pytestmark = pytest.mark.asyncio(loop_scope="function")
+from tests.virtual import virtual_time
 
 
 async def act(it: House, verb: str, by: str = "101", *, supervisor: bool = False, note: str = "", **target: str) -> Any:
@@ -49,6 +48,7 @@ def done(it: House, kind: type) -> list[Any]:
     return [order for order in it.switch.done if isinstance(order, kind)]
 
 
+@virtual_time
 async def test_a_blind_transfer_reserves_the_other_and_leaves_the_first_to_their_wrap_up() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -66,6 +66,7 @@ async def test_a_blind_transfer_reserves_the_other_and_leaves_the_first_to_their
         assert (moved.extension, moved.to, moved.to_kind, moved.note) == ("101", "102", "agent", "a note")
 
 
+@virtual_time
 async def test_the_same_transfer_asked_three_times_at_once_rings_one_phone_once() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -76,6 +77,7 @@ async def test_the_same_transfer_asked_three_times_at_once_rings_one_phone_once(
         assert len(done(it, RingLeg)) == 1
 
 
+@virtual_time
 async def test_a_transfer_that_is_not_answered_takes_the_other_out_and_the_caller_is_served_with_their_wait() -> None:
     async with house("101", "102", "103") as it:
         await talks(it)
@@ -87,6 +89,7 @@ async def test_a_transfer_that_is_not_answered_takes_the_other_out_and_the_calle
         assert len({told.enqueued_at for told in queued}) == 1 and queued[-1].returned
 
 
+@virtual_time
 async def test_in_a_consult_both_are_engaged_and_completing_it_frees_the_first() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -104,6 +107,7 @@ async def test_in_a_consult_both_are_engaged_and_completing_it_frees_the_first()
         assert it.told.kinds().count("ItemQueued") == 1
 
 
+@virtual_time
 async def test_a_consult_taken_back_while_it_rings_blames_nobody() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -115,6 +119,7 @@ async def test_a_consult_taken_back_while_it_rings_blames_nobody() -> None:
         assert not it.told.all("CallTransferred") and "c1" not in it.acd.book.waiting
 
 
+@virtual_time
 async def test_a_consult_taken_back_after_it_was_answered_frees_the_other_without_wrap_up() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -127,6 +132,7 @@ async def test_a_consult_taken_back_after_it_was_answered_frees_the_other_withou
         assert (await act(it, "hold"))["doing"] == "held"
 
 
+@virtual_time
 async def test_an_agent_who_dies_in_a_consult_leaves_the_caller_to_whoever_was_asked() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -140,6 +146,7 @@ async def test_an_agent_who_dies_in_a_consult_leaves_the_caller_to_whoever_was_a
         assert (await act(it, "hold", "102"))["doing"] == "held"
 
 
+@virtual_time
 async def test_and_while_the_other_phone_rings_to_the_head_of_the_queue_when_it_is_declined() -> None:
     async with house("101", "102", "103") as it:
         await talks(it)
@@ -152,6 +159,7 @@ async def test_and_while_the_other_phone_rings_to_the_head_of_the_queue_when_it_
         assert (it.state("102"), it.state("103")) == ("NOT_READY(declined)", "RESERVED")
 
 
+@virtual_time
 async def test_three_are_two_again_when_the_third_leaves() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -168,6 +176,7 @@ async def test_three_are_two_again_when_the_third_leaves() -> None:
 
 
 @pytest.mark.parametrize("what", ["transfer", "consult"])
+@virtual_time
 async def test_whoever_is_not_free_is_refused_with_one_error_and_nothing_happens(what: str) -> None:
     async with house("101", queues=[queue(), queue("zh")]) as it:
         await talks(it)
@@ -189,6 +198,7 @@ async def test_whoever_is_not_free_is_refused_with_one_error_and_nothing_happens
         assert await refusal(it, "consult", queue="zh") == "routing:queue-not-free"
 
 
+@virtual_time
 async def test_only_the_agent_of_a_call_and_supervisors_may_do_something_to_it() -> None:
     async with house("101") as it:
         await talks(it)
@@ -198,6 +208,7 @@ async def test_only_the_agent_of_a_call_and_supervisors_may_do_something_to_it()
         assert (await act(it, "resume", "103", supervisor=True))["extension"] == "101"
 
 
+@virtual_time
 async def test_without_a_talk_or_without_a_switch_there_is_one_clear_error() -> None:
     async with house("101") as it:
         assert await refusal(it, "hold") == "routing:no-talk"
@@ -208,6 +219,7 @@ async def test_without_a_talk_or_without_a_switch_there_is_one_clear_error() -> 
 
 
 @pytest.mark.parametrize("fault", [Refused(), LinkDown()], ids=["refused", "down"])
+@virtual_time
 async def test_what_the_switch_does_not_take_changes_nothing_and_may_be_asked_again(fault: Exception) -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -220,6 +232,7 @@ async def test_what_the_switch_does_not_take_changes_nothing_and_may_be_asked_ag
         assert (await act(it, "transfer", agent="102"))["doing"] == "gone"
 
 
+@virtual_time
 async def test_a_parked_caller_is_listed_fetched_once_and_by_one() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -236,6 +249,7 @@ async def test_a_parked_caller_is_listed_fetched_once_and_by_one() -> None:
             await ask(it, {"what": "fetch"}, "102")
 
 
+@virtual_time
 async def test_whoever_fetches_and_does_not_answer_leaves_the_caller_parked() -> None:
     async with house("101", "102") as it:
         await talks(it)
@@ -246,6 +260,7 @@ async def test_whoever_fetches_and_does_not_answer_leaves_the_caller_parked() ->
         assert len(it.acd.calls.parked()) == 1 and "c1" not in it.acd.book.waiting
 
 
+@virtual_time
 async def test_who_takes_over_is_engaged_when_they_answer_and_the_first_is_let_go() -> None:
     async with house("101") as it:
         await talks(it)
@@ -261,6 +276,7 @@ async def test_who_takes_over_is_engaged_when_they_answer_and_the_first_is_let_g
         assert it.state("102") == "OFFLINE", "as they were before"
 
 
+@virtual_time
 async def test_calls_to_the_outside_are_counted_and_end_up_with_the_caller_or_back_in_the_queue() -> None:
     async with house("101", "102") as it:
         it.acd.calls.outside = OutsideRules(allow=("400",), max_per_hour=1, ring_s=5)
@@ -274,6 +290,7 @@ async def test_calls_to_the_outside_are_counted_and_end_up_with_the_caller_or_ba
         assert await refusal(it, "transfer", "102", number="400123") == "routing:too-many-calls"
 
 
+@virtual_time
 async def test_the_phones_of_a_call_that_ended_in_the_middle_are_free() -> None:
     async with house("101", "102") as it:
         await talks(it)
