@@ -41,12 +41,14 @@ from core.users.service import Users
 from orders_bridge import http as orders_http
 from orders_bridge.service import OrderDesk
 from pbx.store import InteractionProjector
+from pbx.transfer import CallOrder
 from recordings import http as recordings_http
 from recordings.speech import SpeechChoice, Transcription
 from recordings.store import RecordingProjector
 from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
+from routing.calls import http as controls_http
 from routing.model import AgentRecord
 from routing.policy import http as policy_http
 from routing.policy.desk import PolicyDesk
@@ -76,6 +78,9 @@ class NoSwitch:
 
     async def cancel_offer(self, leg_id: str) -> None:
         self.asked.append(f"cancel {leg_id}")
+
+    async def carry_out(self, order: CallOrder) -> None:
+        self.asked.append(type(order).__name__)
 
 
 class NoCard:
@@ -144,6 +149,7 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
             routes = [
                 *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
                 *policy_http.routes(PolicyDesk(database, clock, Document(acd.book.pool.policy)), situation, clock),
+                *controls_http.routes(acd.calls),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip
             app = build_app(
