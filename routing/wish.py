@@ -7,25 +7,32 @@ program is the same for the same wishes and rules, whenever it is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routing.model import WorkItem
 from routing.policy.model import NO_TEAMS, Policy, QueuePolicy, Weights
 
+VOICE = frozenset({"voice"})
 PRIORITY_POINTS = 10.0  # what one step of a caller's own priority is worth
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked of an agent now. `skills`: (skill, least level), sorted. `teams`: none = everybody's. `only`: one agent."""
+    """What is asked of an agent now. `skills`: (skill, least level), sorted. `teams`: none = everybody's. `only`: one agent.
+    `kind`: the channel they must have room for."""
 
     skills: tuple[tuple[str, int], ...] = ()
     teams: frozenset[str] = NO_TEAMS
     only: str = ""
     weights: Weights = Weights()
     fit_of: tuple[str, ...] = ()  # the skills that count as `fit`
+    kind: str = "voice"
 
-    def met_by(self, extension: str, skills: Mapping[str, int], teams: frozenset[str]) -> bool:
+    def met_by(
+        self, extension: str, skills: Mapping[str, int], teams: frozenset[str], kinds: frozenset[str] = VOICE
+    ) -> bool:
+        if self.kind not in kinds:
+            return False
         if self.only:
             return extension == self.only
         if self.teams and not self.teams & teams:
@@ -53,8 +60,8 @@ class Program:
 def signature(item: WorkItem, queue: QueuePolicy) -> tuple[object, ...]:
     """Items with the same signature have the same program."""
     return (
-        item.queue, tuple(sorted(item.skills.items())), item.language if queue.by_language else "", item.tier, item.problem,
-        item.priority, item.points, _value_points(item, queue), item.owner if queue.owner_first_s > 0 else "",
+        item.queue, item.kind, tuple(sorted(item.skills.items())), item.language if queue.by_language else "", item.tier,
+        item.problem, item.priority, item.points, _value_points(item, queue), item.owner if queue.owner_first_s > 0 else "",
         _promised_s(item) if queue.promise_points else None,
     )  # fmt: skip
 
@@ -79,8 +86,8 @@ def program(item: WorkItem, policy: Policy) -> Program:
     points = rank.base + item.points + item.priority * PRIORITY_POINTS + _value_points(item, queue)
     points += queue.problem_points.get(item.problem, 0.0)
 
-    def wish(only: str = "") -> Wish:
-        return Wish(tuple(sorted(wanted.items())), teams, only, queue.choice, fit_of)
+    def wish() -> Wish:
+        return Wish(tuple(sorted(wanted.items())), teams, "", queue.choice, fit_of, item.kind)
 
     whole = wish()
     stages = {0.0: Stage(0.0, whole, points)}
@@ -105,7 +112,7 @@ def program(item: WorkItem, policy: Policy) -> Program:
 
 def _owner_first(stages: list[Stage], owner: str, until_s: float) -> list[Stage]:
     before = [
-        Stage(s.after_s, Wish(s.wish.skills, s.wish.teams, owner, s.wish.weights, s.wish.fit_of), s.points)
+        Stage(s.after_s, replace(s.wish, only=owner), s.points)
         for s in stages if s.after_s < until_s
     ]  # fmt: skip
     then = next(s for s in reversed(stages) if s.after_s <= until_s)
@@ -116,7 +123,10 @@ def _promised(stages: list[Stage], at_s: float, points: float) -> list[Stage]:
     before = [s for s in stages if s.after_s < at_s]
     then = next((s for s in reversed(stages) if s.after_s <= at_s), stages[0])
     after = [s for s in stages if s.after_s > at_s]
-    return [*before, *(Stage(s.after_s, s.wish, s.points + points) for s in (Stage(at_s, then.wish, then.points), *after))]
+    return [
+        *before,
+        *(Stage(s.after_s, s.wish, s.points + points) for s in (Stage(at_s, then.wish, then.points), *after)),
+    ]
 
 
 def _promised_s(item: WorkItem) -> float | None:

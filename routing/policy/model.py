@@ -121,7 +121,9 @@ class QueuePolicy:
     promise_points: float = 0.0  # added when the time comes by which we promised to answer
     owner_first_s: float = 0.0  # for so long the case's owner alone, if they are at work
     max_waiting: int = 0  # 0 = no limit
-    leave_without: frozenset[str] = frozenset()  # kinds of agents' absence that send callers away: offline, not_ready, unreachable
+    leave_without: frozenset[str] = (
+        frozenset()
+    )  # kinds of agents' absence that send callers away: offline, not_ready, unreachable
     hours: str = ""  # a calendar's name
     waits: Waits = Waits()
     callback: CallbackRules = CallbackRules()
