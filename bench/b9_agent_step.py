@@ -28,7 +28,8 @@ from core.events.stream import EventStream
 from core.ids import new_id
 from core.journal.journal import Journal
 from routing.acd import Acd
-from routing.model import AgentRecord, QueuePolicy, WorkItem
+from routing.model import AgentRecord, WorkItem
+from routing.policy.model import Policy, QueuePolicy
 
 AGENTS, ROUNDS, STEPS, CALLS = 20, 15, 3000, 1000
 STEP = """local key = 'agent:' .. ARGV[1]
@@ -70,7 +71,7 @@ class Ours:
         self.phones = Phones()
         self.acd = Acd(
             telephony=self.phones, screen_pop=NoCard(), stream=self.stream, clock=self.clock,
-            ids=lambda: new_id().replace("-", "")[-12:], queues={"service": QueuePolicy("service")},
+            ids=lambda: new_id().replace("-", "")[-12:], policy=Policy({"service": QueuePolicy("service")}),
             agents=[AgentRecord(str(101 + number), f"Agent {number}") for number in range(AGENTS)],
         )  # fmt: skip
         self._calls = 0

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from core.clock import Clock
 from core.errors import BadInput
 from core.events import DomainEvent, pbx
-from core.events.routing import ItemAbandoned, ItemQueued
+from core.events.routing import ItemAbandoned, ItemQueued, ItemWidened
 from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
-from routing.matcher import match
-from routing.model import AgentRecord, QueuePolicy, Unfinished, WorkItem
+from routing.model import AgentRecord, Unfinished, WorkItem
 from routing.offers import Offers
 from routing.overflow import Overflows
+from routing.policy.model import Policy
 from routing.ports import ScreenPop, Telephony
 from routing.stamp import Stamped
 from routing.talks import Talks
@@ -39,10 +38,10 @@ class Acd:
 
     def __init__(
         self, *, telephony: Telephony, screen_pop: ScreenPop, stream: EventStream, clock: Clock, ids: IdMaker,
-        queues: Mapping[str, QueuePolicy], agents: Iterable[AgentRecord], epoch: int = 1,
+        policy: Policy, agents: Iterable[AgentRecord], epoch: int = 1,
     ) -> None:  # fmt: skip
         self._stamped = Stamped(stream, epoch)
-        self.book = Book(queues, agents, self._stamped, clock)
+        self.book = Book(policy, agents, self._stamped, clock)
         self.link_up = False
         self._timers = timers = Timers()
         self._wrap_ups = WrapUps(self.book, timers, freed=self._match)
@@ -58,6 +57,7 @@ class Acd:
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
         )
         self._group: asyncio.TaskGroup | None = None
+        self._widens_at: float | None = None
 
     @property
     def epoch(self) -> int:
@@ -122,8 +122,14 @@ class Acd:
 
     def add_agent(self, record: AgentRecord) -> None:
         """An agent who was added, or whose name or skills changed, while we run."""
-        known = self.book.agents.get(record.extension) or Agent(record.extension, record.name)
-        self.book.agents[record.extension] = replace(known, name=record.name, skills=record.skills)
+        self.book.add_agent(record)
+        self._match()
+
+    def set_policy(self, policy: Policy) -> None:
+        """Other rules, at once and for those who wait already."""
+        self.book.set_policy(policy)
+        for item in self.book.waiting.values():
+            self._overflows.watch(item)
         self._match()
 
     def restore(self, said: Mapping[str, tuple[str, str]], unfinished: Unfinished | None = None) -> None:
@@ -145,11 +151,32 @@ class Acd:
     # --- deciding
 
     def _match(self) -> None:
-        if not self.link_up or not self.book.waiting or self._group is None:
+        if not self.link_up or self._group is None:
             return
-        items = (item for ix, item in self.book.waiting.items() if not self._offers.rests(ix))
-        for pair in match(items, self.book.agents.values(), self.book.queues):
-            self._offers.make(pair.interaction_id, pair.extension)
+        for pair in self.book.pool.settle(self.book.clock.monotonic()):
+            self._offers.make(pair)
+        self._tell_widened()
+
+    def _tell_widened(self) -> None:
+        """Who has come to their next ring is told, and the clock is set for the one after."""
+        pool, now = self.book.pool, self.book.clock.monotonic()
+        for ix, ring in pool.take_widened():
+            item = self.book.waiting.get(ix) or next((o.item for o in self.book.offers_for(ix)), None)
+            if item is not None:
+                told = ItemWidened(interaction_id=ix, at=self.book.clock.now(), queue=item.queue, ring=ring,
+                                   waited_s=self.book.waited_s(item))  # fmt: skip
+                self.book.stream.emit(told)
+        coming = pool.next_widening()
+        if coming != self._widens_at:
+            self._widens_at = coming
+            if coming is None:
+                self._timers.stop("rings")
+            else:
+                self._timers.start("rings", max(0.0, coming - now), self._rings_widen)
+
+    def _rings_widen(self) -> None:
+        self._widens_at = None
+        self._match()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._group is None:
@@ -172,8 +199,7 @@ class Acd:
             fact.level, fact.problem,
         )  # fmt: skip
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
-        self.book.waiting[ix] = item
-        self.book.waited_s(item)  # from now on by the monotonic clock
+        self.book.wait(item)  # from now on by the monotonic clock
         self.book.stream.emit(ItemQueued(
             interaction_id=ix, at=self.book.clock.now(), queue=item.queue, enqueued_at=item.enqueued_at,
             channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
@@ -195,7 +221,7 @@ class Acd:
         ix = fact.interaction_id
         self.book.mark_gone(ix)
         self._offers.wake(ix)
-        item = self.book.waiting.pop(ix, None)
+        item = self.book.leave(ix)
         for offer in self.book.offers_for(ix):
             if offer.answered_at is None:
                 item = offer.item

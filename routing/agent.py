@@ -63,6 +63,7 @@ class Agent:
     misses: int = 0
     reachable: bool = False
     in_use: bool = False
+    teams: frozenset[str] = frozenset()
 
     @property
     def available(self) -> bool:

@@ -1,7 +1,8 @@
 """What the owner of routing holds in memory: agents, waiting items, offers; and the only doors by which they change.
 
-Knows no telephony and no timers. Invariants: a caller waits, or is offered to one agent, never both; an agent has at most
-one offer; each change of an agent is told.
+Knows no telephony and no timers. What may be paired is kept ready in a pool (`pool.py`), which hears of every change here.
+Invariants: a caller waits, or is offered to one agent, never both; an agent has at most one offer; each change of an agent is
+told; in the pool are those who wait and do not rest, and the agents who may be offered something.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ from core.clock import Clock
 from core.errors import NotFound
 from core.events.stream import EventSink
 from routing.agent import Act, Agent, Happening, Ignored, apply
-from routing.model import AgentRecord, Offer, QueuePolicy, WorkItem
+from routing.model import AgentRecord, Offer, WorkItem
+from routing.occupancy import Occupancy
+from routing.policy.model import Policy, QueuePolicy
+from routing.pool import Pool
 
 REMEMBERED = 5000
+NEVER_IDLE_S = 1e6
 
 
 class Book:
-    def __init__(
-        self, queues: Mapping[str, QueuePolicy], agents: Iterable[AgentRecord], stream: EventSink, clock: Clock
-    ) -> None:
-        self.queues = dict(queues)
-        self.agents = {record.extension: Agent(record.extension, record.name, record.skills) for record in agents}
-        self.waiting: dict[str, WorkItem] = {}
+    def __init__(self, policy: Policy, agents: Iterable[AgentRecord], stream: EventSink, clock: Clock) -> None:
+        self.agents = {record.extension: _agent(record) for record in agents}
+        self.waiting: dict[str, WorkItem] = {}  # changed by `wait` and `leave` alone
+        self.pool = Pool(policy)
+        self.occupancy = Occupancy()
+        self._resting: set[str] = set()
         self.offers: dict[str, Offer] = {}
         self.stream = stream
         self.clock = clock
@@ -43,19 +48,80 @@ class Book:
             raise NotFound("agent", extension)
         return agent
 
+    @property
+    def queues(self) -> Mapping[str, QueuePolicy]:
+        return self.pool.policy.queues
+
     def policy(self, queue: str) -> QueuePolicy:
         """The queue's rules; plain ones for a queue that is not configured (its callers are served all the same)."""
-        return self.queues.get(queue) or QueuePolicy(queue, wrap_up_s=0)
+        return self.pool.policy.queue(queue)
+
+    def set_policy(self, policy: Policy) -> None:
+        """Other rules, also for those who wait already."""
+        self.pool.set_policy(policy, self.clock.monotonic())
+
+    # --- who waits
+
+    def wait(self, item: WorkItem) -> None:
+        """The item waits from now on, with the wait it had."""
+        self.waiting[item.interaction_id] = item
+        began = self._began(item)
+        if item.interaction_id not in self._resting:
+            self.pool.put(item, began, self.clock.monotonic())
+
+    def leave(self, interaction_id: str) -> WorkItem | None:
+        """It waits no more. None when it did not."""
+        self.pool.drop(interaction_id)
+        return self.waiting.pop(interaction_id, None)
+
+    @property
+    def resting(self) -> list[str]:
+        return sorted(self._resting)
+
+    def rest(self, interaction_id: str, resting: bool) -> None:
+        """Whether it is left out of what may be paired, for a moment."""
+        if resting:
+            self._resting.add(interaction_id)
+            self.pool.drop(interaction_id)
+        elif interaction_id in self._resting:
+            self._resting.discard(interaction_id)
+            if interaction_id in self.waiting:
+                self.wait(self.waiting[interaction_id])
+
+    # --- agents
 
     def happen(self, extension: str, act: Act, **more: Any) -> bool:
         """Lets something happen to an agent now and tells it (`more` as in `Happening`). False when it did not count."""
         agent, told = apply(self.agents[extension], Happening(act, self.clock.now(), **more))
         if isinstance(told, Ignored):
             return False
-        self.agents[extension] = agent
+        self.set_agent(agent)
         for event in told:
             self.stream.emit(event)
         return True
+
+    def set_agent(self, agent: Agent) -> None:
+        """The agent as they are now; the pool hears whether they may be offered something."""
+        extension, now = agent.extension, self.clock.monotonic()
+        self.agents[extension] = agent
+        self.occupancy.note(extension, agent.state, now)
+        if not agent.available:
+            self.pool.busy(extension)
+            return
+        idle_s = NEVER_IDLE_S  # who was never idle before is first
+        if agent.idle_since is not None:
+            idle_s = (self.clock.now() - agent.idle_since).total_seconds()
+        self.pool.free(
+            extension, agent.skills, agent.teams, now, idle_since=round(now - idle_s, 3),
+            occupancy=self.occupancy.share(extension, now),
+        )  # fmt: skip
+
+    def add_agent(self, record: AgentRecord) -> None:
+        """An agent who was added, or whose name, skills or teams changed, while we run."""
+        fresh, known = _agent(record), self.agents.get(record.extension)
+        if known is not None:
+            fresh = replace(known, name=fresh.name, skills=fresh.skills, teams=fresh.teams)
+        self.set_agent(fresh)
 
     def offers_for(self, interaction_id: str) -> list[Offer]:
         """The caller's offers: at most one that is not answered, and the talks that have not ended."""
@@ -69,18 +135,21 @@ class Book:
 
     def device(self, extension: str, *, reachable: bool, in_use: bool) -> None:
         if extension in self.agents:
-            self.agents[extension] = replace(self.agents[extension], reachable=reachable, in_use=in_use)
+            self.set_agent(replace(self.agents[extension], reachable=reachable, in_use=in_use))
 
     def waited_s(self, item: WorkItem) -> float:
         """Since the caller first stood in the queue: by the wall clock when we first hear of it (it outlives restarts), and by
         the monotonic clock from then on. Never negative."""
+        return round(max(0.0, self.clock.monotonic() - self._began(item)), 3)
+
+    def _began(self, item: WorkItem) -> float:
         began = self._waits.get(item.interaction_id)
         if began is None:
             waited = max(0.0, (self.clock.now() - item.enqueued_at).total_seconds())
             began = self._waits[item.interaction_id] = self.clock.monotonic() - waited
             while len(self._waits) > REMEMBERED:
                 self._waits.popitem(last=False)
-        return round(max(0.0, self.clock.monotonic() - began), 3)
+        return began
 
     def put_back(self, item: WorkItem) -> None:
         """The caller waits again, with the wait they had: at the head among their equals. Not who is gone, is offered
@@ -88,7 +157,7 @@ class Book:
         ix = item.interaction_id
         left = all(talk.talking_since is not None and self.came_back(talk) for talk in self.offers_for(ix))
         if left and not self.is_gone(ix) and ix not in self.waiting:
-            self.waiting[ix] = replace(item, attempts=item.attempts + 1)
+            self.wait(replace(item, attempts=item.attempts + 1))
 
     def came_back(self, offer: Offer) -> bool:
         """The caller did not come into this talk, or came back into the queue out of it."""
@@ -119,6 +188,10 @@ class Book:
         known = self._visits.get(interaction_id) == at
         _remember(self._visits, interaction_id, at)
         return not known
+
+
+def _agent(record: AgentRecord) -> Agent:
+    return Agent(record.extension, record.name, record.skills, teams=record.teams)
 
 
 def _remember(memory: OrderedDict[str, datetime], key: str, at: datetime) -> None:

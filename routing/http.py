@@ -11,10 +11,8 @@ from core.errors import Refused
 from core.http.routes import Page, Request, Role, Route, Strict
 from routing.acd import Acd
 from routing.agent import Agent
-from routing.matcher import hindrance, lacks, wanted_skills
+from routing.explain import AgentWhy, ItemWhy, agent_why, in_order, item_why, why_waiting
 from routing.model import WorkItem
-
-WHYS = 5
 
 
 class AgentView(Strict):
@@ -83,7 +81,7 @@ def queue_views(acd: Acd) -> list[QueueView]:
 
 
 class RoutingHttp:
-    """The four operations over an ACD in this process."""
+    """The operations over an ACD in this process."""
 
     def __init__(self, acd: Acd) -> None:
         self._acd = acd
@@ -107,10 +105,16 @@ class RoutingHttp:
     async def queues(self, _request: Request) -> Page[QueueView]:
         return Page[QueueView](items=queue_views(self._acd))
 
+    async def agent_why(self, request: Request) -> AgentWhy:
+        return agent_why(self._acd, own_or_supervised(request, "You may ask only about yourself."))
+
+    async def item_why(self, request: Request) -> ItemWhy:
+        return item_why(self._acd, request.path["id"])
+
 
 def _queue(acd: Acd, name: str) -> QueueView:
     policy = acd.book.policy(name)
-    items = sorted((item for item in acd.book.waiting.values() if item.queue == name), key=lambda item: item.order)
+    items = [item for item in in_order(acd) if item.queue == name]
     return QueueView(
         name=name, skills=dict(policy.skills), ring_s=policy.ring_s, wrap_up_s=policy.wrap_up_s,
         waiting=[_waiting(acd, item) for item in items],
@@ -120,28 +124,15 @@ def _queue(acd: Acd, name: str) -> QueueView:
 def _waiting(acd: Acd, item: WorkItem) -> WaitingView:
     return WaitingView(
         interaction_id=item.interaction_id, enqueued_at=item.enqueued_at, language=item.language,
-        priority=item.priority, attempts=item.attempts, why=_why(acd, item),
+        priority=item.priority, attempts=item.attempts, why=why_waiting(acd, item),
     )  # fmt: skip
 
 
-def _why(acd: Acd, item: WorkItem) -> str:
-    """Why nobody has taken it yet; who has the skills is named first."""
-    if not acd.link_up:
-        return "the telephone switch does not answer"
-    policy = acd.book.queues.get(item.queue)
-    wanted = wanted_skills(item, policy)
-    agents = sorted(acd.book.agents.values(), key=lambda agent: (bool(lacks(agent, wanted)), agent.extension))
-    whys = [hindrance(item, agent, policy) for agent in agents[:WHYS]]
-    if not whys:
-        return "there are no agents"
-    return "it is tried again in a moment" if "" in whys else "; ".join(whys)
-
-
-def own_or_supervised(request: Request) -> str:
+def own_or_supervised(request: Request, refusal: str = "You may change only your own state.") -> str:
     """The extension in the path, when the caller may act for it. Raises Refused."""
     extension = request.path["ext"]
     if request.caller.extension != extension and not request.caller.may(Role.SUPERVISOR):
-        raise Refused("You may change only your own state.", error_id="routing:not-yours")
+        raise Refused(refusal, error_id="routing:not-yours")
     return extension
 
 
@@ -152,6 +143,8 @@ class Operations(Protocol):
     async def set_state(self, request: Request, /) -> AgentView: ...
     async def wrap_up(self, request: Request, /) -> AgentView: ...
     async def queues(self, request: Request, /) -> Page[QueueView]: ...
+    async def agent_why(self, request: Request, /) -> AgentWhy: ...
+    async def item_why(self, request: Request, /) -> ItemWhy: ...
 
 
 def routes(acd: Acd) -> list[Route]:
@@ -165,5 +158,9 @@ def routes_of(http: Operations) -> list[Route]:
               AgentView, body=StateBody, tag="routing"),
         Route("POST", "/api/agents/{ext}/wrap-up", http.wrap_up, "Finishes or extends after-call work", AgentView,
               body=WrapUpBody, tag="routing"),
+        Route("GET", "/api/agents/{ext}/why", http.agent_why, "Why this agent is given calls, or is not", AgentWhy,
+              tag="routing"),
+        Route("GET", "/api/items/{id}/why", http.item_why, "Why this caller waits, or was given to whom", ItemWhy,
+              roles=frozenset({Role.SUPERVISOR}), tag="routing"),
         Route("GET", "/api/queues", http.queues, "Queues and who waits in them", Page[QueueView], tag="routing"),
     ]  # fmt: skip

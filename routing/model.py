@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ class WorkItem:
         return (-self.priority, self.enqueued_at, self.interaction_id)
 
 
+def item_record(item: WorkItem) -> dict[str, Any]:
+    """A work item as JSON; `item_from` reads it again."""
+    promised_at = item.promised_at.isoformat() if item.promised_at is not None else None
+    return {**asdict(item), "enqueued_at": item.enqueued_at.isoformat(), "promised_at": promised_at}
+
+
+def item_from(record: Mapping[str, Any]) -> WorkItem:
+    moments = {key: datetime.fromisoformat(record[key]) for key in ("enqueued_at", "promised_at") if record.get(key)}
+    return WorkItem(**{**record, **moments})
+
+
 @dataclass(frozen=True)
 class Offer:
     """A work item × an agent, from the reservation to the end of the talk. Times are seconds of the monotonic clock."""
@@ -68,6 +80,7 @@ class Offer:
     held_s: float = 0.0
     talking_since: datetime | None = None  # by the switch's clock
     unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
+    why: str = ""
 
     @property
     def leg_id(self) -> str:

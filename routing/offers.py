@@ -23,8 +23,10 @@ from core.ids import IdMaker
 from routing.agent import RONA, UNREACHABLE, Act
 from routing.book import Book
 from routing.model import Offer, OpenOffer
+from routing.pool import Assignment
 from routing.ports import ScreenPop, Telephony
 from routing.timers import Timers
+from routing.why import chosen
 
 POP_S = 0.35
 FUSE_S = 12.0  # beyond the ringing: longer than the switchboard takes to list what it may have missed
@@ -50,18 +52,22 @@ class Offers:
         # The link broke before the switch said whether it took the order.
         self._unclear: deque[Offer] = deque(maxlen=KEEP_UNCLEAR)
 
-    def make(self, interaction_id: str, extension: str) -> None:
+    def make(self, pair: Assignment) -> None:
         """Reserves the agent for the waiting caller, and sets the carrying out going."""
+        interaction_id, extension = pair.interaction_id, pair.extension
         item = self._book.waiting[interaction_id]
-        offer = Offer(self._ids(), item, extension, self._book.clock.monotonic())
+        why = chosen(pair, self._book.policy(item.queue))
+        offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), why=why)
         if not self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor="rule:matcher"):
+            self._book.wait(item)
             return
-        del self._book.waiting[interaction_id]
+        self._book.leave(interaction_id)
         self._book.offers[offer.offer_id] = offer
         made = OfferMade(
             interaction_id=interaction_id, at=self._book.clock.now(), offer_id=offer.offer_id, extension=extension,
             queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
-            waited_s=self._book.waited_s(item), why="longest waiting caller, longest idle agent with the skills",
+            waited_s=self._book.waited_s(item), why=why, ring=pair.ring,
+            priority=round(pair.priority, 3), merit=round(pair.merit, 6),
         )  # fmt: skip
         self._book.stream.emit(made)
         ring_s = self._book.policy(item.queue).ring_s
@@ -108,14 +114,21 @@ class Offers:
             if offer.offer_id not in self._book.offers:
                 self._cancel_leg(offer)
         self._unclear.clear()
-        self._timers.stop_all("rest:")
+        for interaction_id in self._book.resting:
+            self.wake(interaction_id)
 
     def rest(self, interaction_id: str, seconds: float) -> None:
         """The caller is not offered for a moment: what just failed would fail again at once."""
-        self._timers.start(f"rest:{interaction_id}", seconds, self._freed)
+        self._book.rest(interaction_id, True)
+        self._timers.start(f"rest:{interaction_id}", seconds, lambda: self._rested(interaction_id))
+
+    def _rested(self, interaction_id: str) -> None:
+        self._book.rest(interaction_id, False)
+        self._freed()
 
     def wake(self, interaction_id: str) -> None:
         self._timers.stop(f"rest:{interaction_id}")
+        self._book.rest(interaction_id, False)
 
     def rests(self, interaction_id: str) -> bool:
         return self._timers.runs(f"rest:{interaction_id}")

@@ -49,8 +49,8 @@ class Overflows:
         if not self._linked():
             self._start(ix, AGAIN_S)
             return
-        to = self._book.policy(item.queue).overflow_to
-        del self._book.waiting[ix]
+        to = self._book.policy(item.queue).overflow_for("timeout").to
+        self._book.leave(ix)
         self._spawn(self._send_away(item, to))
 
     async def _send_away(self, item: WorkItem, to: str) -> None:

@@ -57,7 +57,7 @@ class Talks:
                 offer, connected_at=began, talking_since=fact.at, unconfirmed=False
             )
             self._timers.stop(f"fuse:{offer.offer_id}")
-        self._book.waiting.pop(fact.interaction_id, None)
+        self._book.leave(fact.interaction_id)
         for rival in [*self._book.offers_for(fact.interaction_id), *self._book.offers_to(offer.extension)]:
             if rival.answered_at is None:
                 self._offers.withdraw(rival, "talks_already", back=rival.item.interaction_id != fact.interaction_id)

@@ -73,7 +73,7 @@ def wanted_skills(item: WorkItem, queue: QueuePolicy) -> dict[str, int]:
         wanted[item.language] = max(1, wanted.get(item.language, 0))
     for skill, least in item.skills.items():
         wanted[skill] = max(least, wanted.get(skill, 0))
-    return wanted
+    return {skill: least for skill, least in wanted.items() if least > 0}
 
 
 def program(item: WorkItem, policy: Policy) -> Program:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import structlog
 
 from app.roles import ACD, TELEPHONY, WEB
 from app.roles.links import LIVE_FEED, Fresh, Json, Links, Peer, RemoteFault
+from app.routing_policy import policy_of
 from core.errors import Unavailable
 from core.events import DomainEvent, pbx, to_record
 from core.events.routing import OfferMade
@@ -26,8 +26,9 @@ from core.lease import LeaseLost
 from pbx.ami import ActionRefused, LinkDown
 from routing import store as routing_store
 from routing.acd import Acd
+from routing.explain import agent_why, item_why
 from routing.http import agent_view, agent_views, queue_views
-from routing.model import QueuePolicy, WorkItem
+from routing.model import WorkItem, item_record
 from routing.ports import ScreenPop
 from routing.ports import Telephony as TelephonyPort
 
@@ -52,18 +53,7 @@ class AcdRole:
             skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
-        queues = {
-            name: QueuePolicy(
-                name,
-                {name: 1},
-                settings.asterisk.ring_s,
-                rules.wrap_up_s,
-                rules.max_misses,
-                rules.max_wait_s,
-                rules.overflow_to,
-            )
-            for name, rules in settings.queues.items()
-        }
+        policy = policy_of(settings)
         telephony: TelephonyPort
         if self.afar is not None:
             telephony = self.afar
@@ -75,7 +65,7 @@ class AcdRole:
             screen_pop = ScreensAfar(self.links)
         self.acd = Acd(
             telephony=Fenced(telephony, house.holds), screen_pop=screen_pop, stream=house.stream, clock=house.clock,
-            ids=lambda: new_id().replace("-", "")[-12:], queues=queues,
+            ids=lambda: new_id().replace("-", "")[-12:], policy=policy,
             agents=routing_store.records(names, skills), epoch=epoch,
         )  # fmt: skip
         self.acd.restore(said, unfinished)
@@ -271,8 +261,7 @@ class ScreensAfar:
         webs = self._links.with_role(WEB)
         if not webs:
             return
-        record = {**asdict(item), "enqueued_at": item.enqueued_at.isoformat()}
-        body = {"offer": to_record(offer), "item": record}
+        body = {"offer": to_record(offer), "item": item_record(item)}
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(self._push(web, body)) for web in webs]
             for first in asyncio.as_completed(asked):
@@ -301,6 +290,7 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up,
+            "agent_why": self._agent_why, "item_why": self._item_why,
         }  # fmt: skip
 
     async def _agents(self, _body: Json) -> Json:
@@ -308,6 +298,12 @@ class Verbs:
 
     async def _queues(self, _body: Json) -> Json:
         return {"items": [view.model_dump(mode="json") for view in queue_views(self._acd)]}
+
+    async def _agent_why(self, body: Json) -> Json:
+        return agent_why(self._acd, body["extension"]).model_dump(mode="json")
+
+    async def _item_why(self, body: Json) -> Json:
+        return item_why(self._acd, body["interaction_id"]).model_dump(mode="json")
 
     async def _set_state(self, body: Json) -> Json:
         agent = self._acd.set_state(body["extension"], body["state"], body["reason"], actor=body["actor"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,9 @@ from recordings import http as recordings_http
 from recordings.speech import Transcription
 from routing import http as routing_http
 from routing.acd import Acd
+from routing.explain import AgentWhy, ItemWhy
 from routing.http import AgentView, QueueView, own_or_supervised
-from routing.model import WorkItem
+from routing.model import item_from
 
 if TYPE_CHECKING:
     from app.house import House
@@ -130,8 +130,7 @@ class WebRole:
         """An ACD elsewhere offers a call to an agent: the card, to the windows that are open here."""
         offer = from_record(body["offer"])
         assert isinstance(offer, OfferMade)
-        item = WorkItem(**{**body["item"], "enqueued_at": datetime.fromisoformat(body["item"]["enqueued_at"])})
-        return {"feeds": await self.screen_pop.push(offer, item)}
+        return {"feeds": await self.screen_pop.push(offer, item_from(body["item"]))}
 
 
 class AcdAfar:
@@ -147,6 +146,14 @@ class AcdAfar:
     async def queues(self, _request: Request) -> Page[QueueView]:
         said = await self._links.ask(ACD, "queues", {})
         return Page[QueueView](items=[QueueView.model_validate(view) for view in said["items"]])
+
+    async def agent_why(self, request: Request) -> AgentWhy:
+        extension = own_or_supervised(request, "You may ask only about yourself.")
+        return AgentWhy.model_validate(await self._links.ask(ACD, "agent_why", {"extension": extension}))
+
+    async def item_why(self, request: Request) -> ItemWhy:
+        body = {"interaction_id": request.path["id"]}
+        return ItemWhy.model_validate(await self._links.ask(ACD, "item_why", body))
 
     async def set_state(self, request: Request) -> AgentView:
         extension, body = own_or_supervised(request), request.body

@@ -32,6 +32,15 @@ class ItemQueued(RoutingEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ItemWidened(RoutingEvent):
+    """The item has come to its next ring: less is asked of whoever may take it. `ring` counts from 0."""
+
+    queue: str
+    ring: int
+    waited_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ItemAbandoned(RoutingEvent):
     queue: str
     waited_s: float
@@ -75,6 +84,9 @@ class OfferMade(RoutingEvent):
     leg_id: str
     waited_s: float = 0.0
     why: str = ""
+    ring: int = 0
+    priority: float = 0.0  # the item's points at this moment
+    merit: float = 0.0  # the agent's
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -87,9 +88,9 @@ class Scenario:
         return able(self.staff, [it.like for it in self.types], self.policy)
 
 
-def like(name: str, queue: str = "", **more: object) -> WorkItem:
+def like(name: str, queue: str = "", **more: Any) -> WorkItem:
     """What the calls of a type have in common."""
-    return WorkItem(interaction_id=name, queue=queue or name, channel="", enqueued_at=EPOCH, **more)  # type: ignore[arg-type]
+    return WorkItem(interaction_id=name, queue=queue or name, channel="", enqueued_at=EPOCH, **more)
 
 
 def items(alike: Sequence[WorkItem], work: Work) -> Callable[[int], WorkItem]:

@@ -18,7 +18,8 @@ from core.http.server import HttpOptions, mount, new_app, serve
 from core.ids import CountingIds
 from routing.acd import Acd
 from routing.http import routes
-from routing.model import AgentRecord, QueuePolicy
+from routing.model import AgentRecord
+from routing.policy.model import Policy, QueuePolicy
 
 LI = Caller(user_id="u1", name="li", roles=frozenset({Role.AGENT}), extension="101")
 CHEN = Caller(user_id="u2", name="chen", roles=frozenset({Role.SUPERVISOR}))
@@ -103,7 +104,7 @@ async def opened() -> AsyncIterator[Desk]:
     stream, phones = EventStream(Journal()), Phones()
     acd = Acd(
         telephony=phones, screen_pop=phones, stream=stream, clock=SystemClock(), ids=CountingIds("o"),
-        queues={"service": QueuePolicy("service", {"service": 1}), "zh": QueuePolicy("zh", {"zh": 3})},
+        policy=Policy({"service": QueuePolicy("service", {"service": 1}), "zh": QueuePolicy("zh", {"zh": 3})}),
         agents=[AgentRecord("101", "Li Na", {"service": 3}), AgentRecord("102", "Wang", {"service": 1})],
     )  # fmt: skip
     options = HttpOptions(ids=CountingIds("req"))

@@ -47,7 +47,8 @@ from recordings.store import RecordingProjector
 from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
-from routing.model import AgentRecord, QueuePolicy
+from routing.model import AgentRecord
+from routing.policy.model import Policy, QueuePolicy
 from tests.edge.orders_bridge.shops import sample_shop
 
 PASSWORD = "a-password-of-the-tests-1"
@@ -125,7 +126,7 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
         switch = NoSwitch()
         acd = Acd(
             telephony=switch, screen_pop=NoCard(), stream=stream, clock=clock, ids=new_id,
-            queues={"service": QueuePolicy("service", {"service": 1}, 15, 20, 1)},
+            policy=Policy({"service": QueuePolicy("service", {"service": 1}, 15, 20, 1)}),
             agents=[AgentRecord(ext, name, {"service": 3}) for name, ext in PEOPLE.items() if ext],
         )  # fmt: skip
         hub = Hub(new_board(agents={"101": "agent", "102": "other"}, queues=["service"]), clock=clock, ids=new_id)

@@ -14,7 +14,8 @@ from core.events.stream import EventStream
 from core.ids import CountingIds
 from routing.acd import Acd
 from routing.agent import Agent
-from routing.model import AgentRecord, QueuePolicy, WorkItem
+from routing.model import AgentRecord, WorkItem
+from routing.policy.model import Policy, QueuePolicy
 from tests.unit.routing.switch import Switch
 from tests.virtual import LoopClock
 
@@ -84,7 +85,7 @@ class House:
     def new_owner(self) -> Acd:
         return Acd(
             telephony=self.switch, screen_pop=self.screen, stream=self.stream, clock=self.clock, ids=self.ids,
-            queues=self.queues, agents=self.records,
+            policy=Policy(self.queues), agents=self.records,
         )  # fmt: skip
 
     def start(self) -> None:

@@ -13,7 +13,8 @@ from core.events.stream import EventStream
 from routing import book as room
 from routing.agent import Act, State
 from routing.book import Book
-from routing.model import Offer, QueuePolicy, WorkItem
+from routing.model import Offer, WorkItem
+from routing.policy.model import Policy, QueuePolicy
 from tests.unit.routing.house import record
 
 T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -35,7 +36,9 @@ def told() -> Kept:
 
 @pytest.fixture
 def book(told: Kept) -> Book:
-    return Book({"service": QueuePolicy("service", ring_s=7)}, [record("101")], EventStream(told), ManualClock(T0))
+    return Book(
+        Policy({"service": QueuePolicy("service", ring_s=7)}), [record("101")], EventStream(told), ManualClock(T0)
+    )
 
 
 def offer(offer_id: str = "o1", **more: object) -> Offer:

@@ -205,7 +205,7 @@ class Life(RuleBasedStateMachine):
         acd = self.house.acd
         if acd.link_up:
             waiting = [item for ix, item in acd.book.waiting.items() if not acd._offers.rests(ix)]
-            assert match(waiting, acd.book.agents.values(), acd.book.queues) == []
+            assert match(waiting, acd.book.agents.values(), acd.book.pool.policy, acd.book.clock.now()) == []
 
     @invariant()
     def nobody_has_two_and_nobody_is_between_two_stools(self) -> None:

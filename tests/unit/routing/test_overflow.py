@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from routing.policy.model import Overflow
 from tests.unit.routing.house import house, queue
 from tests.virtual import until, virtual_time
 
@@ -48,7 +49,7 @@ async def test_a_caller_whose_offer_rings_is_not_torn_from_it() -> None:
 
 @virtual_time
 async def test_a_switch_without_a_link_keeps_them_and_they_are_sent_away_when_it_is_back() -> None:
-    async with house(queues=[queue(max_wait_s=MOST_S, overflow_to="closing")]) as it:
+    async with house(queues=[queue(max_wait_s=MOST_S, overflow={"timeout": Overflow("closing")})]) as it:
         it.switch.arrive(IX)
         await it.live(MOST_S - 5)
         it.switch.disconnect()
