@@ -26,7 +26,7 @@ PLAIN = Policy(queues={"q": QueuePolicy("q")})
 
 
 def calls(
-    per_hour: float, hours: float = 8, name: str = "q", patience: Duration | None = None, **more: object
+    per_hour: float, hours: float = 8, name: str = "q", patience: Duration | None = None, **more: Any
 ) -> CallType:
     return CallType(name, like(name, **more), (Rate(0, hours * HOUR, per_hour),), Duration(180), patience)
 
