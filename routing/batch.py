@@ -90,7 +90,9 @@ def matrix(waiting: Sequence[Waiting], free: Sequence[Free]) -> NDArray[np.float
     merit += np.outer([it.idle for it in weights], idle_min) + np.outer([it.occupancy for it in weights], busy)
     priority = np.array([item.priority + DUE * item.due for item in waiting])
     points: NDArray[np.float64] = merit[wish_of] + priority[:, None]
-    points[(fits == NEVER)[:, ability_of][wish_of]] = NEVER  # one as bad as the other: such pairs are fillings, and dropped
+    points[(fits == NEVER)[:, ability_of][wish_of]] = (
+        NEVER  # one as bad as the other: such pairs are fillings, and dropped
+    )
     return points
 
 
