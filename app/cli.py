@@ -1,4 +1,5 @@
-"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows`.
+"""The command line: `aftercall run | restart | units | demo | doctor | drill | reconcile | call | models | db | user | flows |
+routing`.
 
 Decides what is said and with which exit status: 0 done, 1 could not be done, 2 wrong usage or settings. Rooms are loaded
 by the command that needs them, so that `--help` is quick and one broken room leaves the other commands alone.
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from app import cli_data, cli_rooms
+from app import cli_data, cli_rooms, cli_routing
 from app.cli_home import HomeOption, complain, home_folder
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_rooms.models, name="models")
 app.add_typer(cli_rooms.flows, name="flows")
+app.add_typer(cli_routing.routing, name="routing")
 app.add_typer(cli_data.db, name="db")
 app.add_typer(cli_data.user, name="user")
 
@@ -121,6 +123,19 @@ def drill(
     raise typer.Exit(
         run_drills(faults, times=times or None, short=short, home=place, table=table, seed=seed or new_seed())
     )
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.2, max=1440, help="how long, after a minute of warming up")] = 15,
+    rate: Annotated[float, typer.Option(min=0.1, max=20, help="calls a second")] = 5,
+    seed: Annotated[int, typer.Option(help="who calls when; 0 = anew")] = 0,
+) -> None:
+    """Calls of every kind at a steady rate, on a world of its own; then nothing may have grown and nothing may differ."""
+    from app.drills.run import new_seed
+    from app.drills.soak import run as run_soak
+
+    raise typer.Exit(run_soak(minutes=minutes, rate=rate, seed=seed or new_seed()))
 
 
 @app.command()

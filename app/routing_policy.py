@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.settings import Settings
+from routing.policy.document import Document
 from routing.policy.model import Overflow, Policy, QueuePolicy
 
 
@@ -14,3 +15,8 @@ def policy_of(settings: Settings) -> Policy:
         )
         for name, rules in settings.queues.items()
     })  # fmt: skip
+
+
+def document_of(settings: Settings) -> Document:
+    """The same as a document, so that it can be shown as a text; each queue's own skill is declared in it."""
+    return Document(policy_of(settings), skills=frozenset(settings.queues))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 
@@ -215,6 +216,7 @@ class Runner:
             "AC_SKILLS": ",".join(f"{name}:{level}" for name, level in sorted(wait.skills.items())),
             "AC_PROBLEM": wait.problem,
             "AC_LEVEL": session.level,
+            "AC_FACTS": _facts_of(session),
             "AC_NEXT": "queue",
         }
         return await self._mark(line, marks)
@@ -265,3 +267,13 @@ def _read(record: Mapping[str, Any] | None) -> Session | None:
     except ValueError:
         log.exception("session_unreadable")
         return None
+
+
+def _facts_of(session: Session) -> str:
+    """What routing may weigh, for the caller's ticket: the order found, its value, and what the flow set as `tier` or `owner`."""
+    known = session.facts()
+    order, said = known["order"], known["vars"]
+    facts = {
+        "order": order.get("id"), "value": order.get("total_minor"), "tier": said.get("tier"), "owner": said.get("owner"),
+    }  # fmt: skip
+    return urlencode({name: value for name, value in facts.items() if value})

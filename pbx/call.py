@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 from core.events import pbx as facts
 from core.events.base import DomainEvent
@@ -99,6 +100,7 @@ class Visit:
     ani: str = ""
     level: str = ""
     problem: str = ""
+    facts: str = ""  # of the order and the customer, as `a=1&b=2`
 
 
 @dataclass(frozen=True)
@@ -307,6 +309,7 @@ def visit_of(event: Told) -> Visit | None:
             language=said.get("lang", ""), priority=int(said.get("prio") or 0),
             skills=tuple(sorted((name, int(least or 1)) for name, _, least in skills)),
             ani=said.get("ani", ""), level=said.get("level", ""), problem=said.get("problem", ""),
+            facts=said.get("facts", ""),
         )  # fmt: skip
     except (KeyError, ValueError, OverflowError):
         return None
@@ -390,7 +393,7 @@ def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
             news.append((key, facts.CallWaiting(
                 interaction_id=ix, at=_ms(at), channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
                 language=visit.language, priority=visit.priority, skills=dict(visit.skills), ani=visit.ani or call.ani,
-                level=visit.level, problem=visit.problem)))  # fmt: skip
+                level=visit.level, problem=visit.problem, facts=dict(parse_qsl(visit.facts)))))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
     for moment, on, unique in sorted(call.holds):

@@ -253,7 +253,7 @@ class Switchboard:
                 "interaction": call.id, "channel": seen.channel, "visit": said.get("AC_VISIT", "1"),
                 "queue": said.get("AC_QUEUE", ""), "at": said.get("AC_AT", ""), "lang": said.get("AC_LANG", ""),
                 "prio": said.get("AC_PRIO", ""), "skills": said.get("AC_SKILLS", ""), "problem": said.get("AC_PROBLEM", ""),
-                "level": said.get("AC_LEVEL", ""), "ani": seen.number,
+                "level": said.get("AC_LEVEL", ""), "ani": seen.number, "facts": said.get("AC_FACTS", ""),
             }  # fmt: skip
             self._give(call.id, Told(at=seen.at, name="AcWaiting", fields=fields))
 

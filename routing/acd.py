@@ -20,7 +20,8 @@ from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
-from routing.model import AgentRecord, Unfinished, WorkItem
+from routing.items import item_of
+from routing.model import AgentRecord, Unfinished
 from routing.offers import Offers
 from routing.overflow import Overflows
 from routing.policy.model import Policy
@@ -39,6 +40,7 @@ class Acd:
     def __init__(
         self, *, telephony: Telephony, screen_pop: ScreenPop, stream: EventStream, clock: Clock, ids: IdMaker,
         policy: Policy, agents: Iterable[AgentRecord], epoch: int = 1,
+        is_open: Callable[[str], bool] = lambda _calendar: True,
     ) -> None:  # fmt: skip
         self._stamped = Stamped(stream, epoch)
         self.book = Book(policy, agents, self._stamped, clock)
@@ -52,7 +54,16 @@ class Acd:
         self._talks = Talks(
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
-        self._overflows = Overflows(self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up)
+        self._overflows = Overflows(
+            self.book,
+            timers,
+            telephony,
+            spawn=self._spawn,
+            linked=lambda: self.link_up,
+            moved=self._match,
+            is_open=is_open,
+        )
+        self.book.on_away = self._overflows.agents_changed
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
         )
@@ -194,10 +205,7 @@ class Acd:
         if any(offer.connected_at is None for offer in self.book.offers_for(ix)):
             return  # an offer for this caller is under way
         self._offers.wake(ix)
-        item = WorkItem(
-            ix, fact.queue, fact.channel, fact.enqueued_at, fact.skills, fact.priority, fact.language, fact.ani,
-            fact.level, fact.problem,
-        )  # fmt: skip
+        item = item_of(fact, last_agent=self.book.last_agent(fact.queue, fact.ani))
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
         self.book.wait(item)  # from now on by the monotonic clock
         self.book.stream.emit(ItemQueued(
@@ -205,7 +213,7 @@ class Acd:
             channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
             position=ahead + 1, returned=returned,
         ))  # fmt: skip
-        self._overflows.watch(item)
+        self._overflows.watch(item, new=True)
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
         self.book.mark_over(fact.offer_id)

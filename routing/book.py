@@ -8,7 +8,7 @@ told; in the pool are those who wait and do not rest, and the agents who may be 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from core.clock import Clock
 from core.errors import NotFound
 from core.events.stream import EventSink
+from routing.acquaintance import Acquaintances
 from routing.agent import Act, Agent, Happening, Ignored, apply
 from routing.model import AgentRecord, Offer, WorkItem
 from routing.occupancy import Occupancy
@@ -32,7 +33,9 @@ class Book:
         self.waiting: dict[str, WorkItem] = {}  # changed by `wait` and `leave` alone
         self.pool = Pool(policy)
         self.occupancy = Occupancy()
+        self.acquainted = Acquaintances()
         self._resting: set[str] = set()
+        self.on_away: Callable[[], None] = lambda: None  # an agent can be given nothing now
         self.offers: dict[str, Offer] = {}
         self.stream = stream
         self.clock = clock
@@ -55,6 +58,11 @@ class Book:
     def policy(self, queue: str) -> QueuePolicy:
         """The queue's rules; plain ones for a queue that is not configured (its callers are served all the same)."""
         return self.pool.policy.queue(queue)
+
+    def last_agent(self, queue: str, ani: str) -> str:
+        """Who served this caller last, where the queue's rules ask for it; else ""."""
+        rules = self.policy(queue)
+        return self.acquainted.last(ani, self.clock.now(), rules.last_agent_days) if rules.last_agent_points else ""
 
     def set_policy(self, policy: Policy) -> None:
         """Other rules, also for those who wait already."""
@@ -107,6 +115,7 @@ class Book:
         self.occupancy.note(extension, agent.state, now)
         if not agent.available:
             self.pool.busy(extension)
+            self.on_away()
             return
         idle_s = NEVER_IDLE_S  # who was never idle before is first
         if agent.idle_since is not None:

@@ -47,6 +47,7 @@ class WorkItem:
     preferred: str = ""
     promised_at: datetime | None = None
     points: float = 0.0
+    been_in: tuple[str, ...] = ()  # queues that sent them on
 
     @property
     def order(self) -> tuple[int, datetime, str]:

@@ -19,6 +19,10 @@ class Telephony(Protocol):
 
     async def cancel_offer(self, leg_id: str) -> None: ...
 
+    async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        """Writes the ticket that a caller's channel carries."""
+        ...
+
     async def send_away(self, channel: str, to: str) -> None:
         """A waiting caller leaves the queue: `to` is voicemail or closing (a sentence, then the end)."""
         ...

@@ -19,6 +19,7 @@ from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, routing
 from core.lease import fenced_upsert
+from pbx.store import interaction_table
 from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
@@ -178,6 +179,18 @@ async def unfinished(conn: AsyncConnection, now: datetime) -> Unfinished:
             ix, extension = segments[offer_id].interaction_id, segments[offer_id].extension
             begun[offer_id] = OpenWrapUp(ix, offer_id, extension, began_at, row.at, row.body["seconds"])
     return Unfinished(tuple(found), tuple(begun.values()))
+
+
+async def talks_since(conn: AsyncConnection, since: datetime) -> list[tuple[str, str, datetime]]:
+    """Who talked to whom: (caller's number, extension, end), the oldest first."""
+    s, i = segment_table.c, interaction_table.c
+    talks = (
+        select(i.ani, s.extension, s.ended_at)
+        .join(interaction_table, i.id == s.interaction_id)
+        .where(s.ended_at >= since, s.talk_s > 0, i.ani.is_not(None))
+        .order_by(s.ended_at)
+    )
+    return [(row.ani, row.extension, row.ended_at) for row in await conn.execute(talks)]
 
 
 async def skills_of_agents(conn: AsyncConnection) -> dict[str, dict[str, int]]:

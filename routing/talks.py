@@ -146,6 +146,8 @@ class Talks:
             queue=offer.item.queue, ring_s=round(max(0.0, offer.answered_at - (offer.ringing_at or offer.made_at)), 3),
             talk_s=round(max(0.0, whole_s - held_s), 3), hold_s=round(held_s, 3), reason=reason,
         ))  # fmt: skip
+        if offer.talking_since is not None:
+            self._book.acquainted.note(offer.item.ani, offer.extension, at)
         if self._book.came_back(offer):
             self._book.put_back(offer.item)
         self._free(offer, at)

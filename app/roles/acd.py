@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 OFFER_S, CANCEL_S, CARD_S = 2.0, 2.0, 0.34
 LOOK_S = 0.2
 UNSEEN = 0
+ACQUAINTED_DAYS = 30
 
 
 class AcdRole:
@@ -53,6 +54,7 @@ class AcdRole:
             skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
+            talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
         policy = policy_of(settings)
         telephony: TelephonyPort
         if self.afar is not None:
@@ -68,6 +70,7 @@ class AcdRole:
             ids=lambda: new_id().replace("-", "")[-12:], policy=policy,
             agents=routing_store.records(names, skills), epoch=epoch,
         )  # fmt: skip
+        self.acd.book.acquainted.note_all(talks)
         self.acd.restore(said, unfinished)
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
@@ -115,6 +118,9 @@ class Fenced:
 
     async def cancel_offer(self, leg_id: str) -> None:
         await self._telephony.cancel_offer(leg_id)
+
+    async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        await self._telephony.set_variables(channel, values)
 
     async def send_away(self, channel: str, to: str) -> None:
         if not self._holds():

@@ -38,6 +38,7 @@ class CallWaiting(DomainEvent):
     ani: str = ""
     level: str = ""  # what the caller has proved: "", ani, order_no, second_factor
     problem: str = ""
+    facts: dict[str, str] = field(default_factory=dict)  # order, value (minor units), tier, owner, preferred, promised
 
 
 @dataclass(frozen=True, kw_only=True)

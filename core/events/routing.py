@@ -164,3 +164,24 @@ class CardPushed(DomainEvent):
     extension: str
     feeds: int
     card: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyPublished(DomainEvent):
+    """A version of the rules of routing is in force. `rollback_of`: the version whose text it brings back (0 = none)."""
+
+    version: int
+    sha256: str
+    actor: str = ""
+    note: str = ""
+    rollback_of: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurgeChanged(DomainEvent):
+    """The surge was switched on (again), off, or has ended by itself (`actor` rule:surge-ended)."""
+
+    on: bool
+    until: datetime | None = None
+    actor: str = ""
+    note: str = ""

@@ -36,7 +36,7 @@ async def test_a_caller_hears_the_status_and_is_handed_to_a_person() -> None:
     assert line.heard[-1] == "connecting"
     assert line.variables == {
         "AC_NODE": "late-person", "AC_LANG": "en", "AC_LEVEL": "second_factor", "AC_QUEUE": "service", "AC_PRIO": "1",
-        "AC_SKILLS": "", "AC_PROBLEM": "order-late", "AC_NEXT": "queue", "AC_DONE": "1",
+        "AC_SKILLS": "", "AC_PROBLEM": "order-late", "AC_FACTS": "order=o-1", "AC_NEXT": "queue", "AC_DONE": "1",
     }  # fmt: skip
     assert line.order[-1] == "set AC_DONE=1"
     assert events.of(OrderLookedUp)[0].outcome == "found"

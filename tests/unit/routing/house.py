@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,8 +71,16 @@ def queue(name: str = "service", **rules: Any) -> QueuePolicy:
 class House:
     """`ready` agents; `acd`, `switch`, `screen`, `told`. `start` and `stop` the owner as a process would be."""
 
-    def __init__(self, agents: Iterable[AgentRecord], queues: Iterable[QueuePolicy], *, lists: bool = True) -> None:
+    def __init__(
+        self,
+        agents: Iterable[AgentRecord],
+        queues: Iterable[QueuePolicy],
+        *,
+        lists: bool = True,
+        is_open: Callable[[str], bool] = lambda _name: True,
+    ) -> None:
         self.told = Told()
+        self.is_open = is_open
         self.stream = EventStream(self.told)
         self.clock = LoopClock(asyncio.get_running_loop())
         self.records, self.queues = list(agents), {policy.name: policy for policy in queues}
@@ -85,7 +93,7 @@ class House:
     def new_owner(self) -> Acd:
         return Acd(
             telephony=self.switch, screen_pop=self.screen, stream=self.stream, clock=self.clock, ids=self.ids,
-            policy=Policy(self.queues), agents=self.records,
+            policy=Policy(self.queues), agents=self.records, is_open=self.is_open,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -129,10 +137,12 @@ class House:
 @asynccontextmanager
 async def house(
     *ready: str, agents: Iterable[AgentRecord] = (), queues: Iterable[QueuePolicy] = (), link: bool = True,
-    lists: bool = True,
+    lists: bool = True, is_open: Callable[[str], bool] = lambda _name: True,
 ) -> AsyncIterator[House]:  # fmt: skip
     """A running owner; the agents named in `ready` say so, one after another."""
-    it = House(agents or [record(extension) for extension in AGENTS], queues or [queue()], lists=lists)
+    it = House(
+        agents or [record(extension) for extension in AGENTS], list(queues) or [queue()], lists=lists, is_open=is_open
+    )
     it.start()
     try:
         if link:

@@ -86,6 +86,7 @@ class Switch:
     def __init__(self, stream: EventStream, clock: Clock, extensions: Iterable[str], *, lists: bool = True) -> None:
         self._stream, self._clock = stream, clock
         self._loop = asyncio.get_running_loop()
+        self.marks: dict[str, dict[str, str]] = {}  # what was written on callers' channels
         self.callers: dict[str, Caller] = {}
         self.legs: dict[str, Leg] = {}
         self.phones = {extension: Phone(extension) for extension in extensions}
@@ -136,6 +137,12 @@ class Switch:
             raise fault
         self._loop.call_soon(self.tell)
         return leg.leg_id
+
+    async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        await asyncio.sleep(0)
+        if not self.link:
+            raise LinkDown
+        self.marks.setdefault(channel, {}).update(values)
 
     async def send_away(self, channel: str, to: str) -> None:
         await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routing.policy.model import Overflow
-from tests.unit.routing.house import house, queue
+from tests.unit.routing.house import house, queue, record
 from tests.virtual import until, virtual_time
 
 IX, IY = "n1-1.1", "n1-2.2"
@@ -58,3 +58,45 @@ async def test_a_switch_without_a_link_keeps_them_and_they_are_sent_away_when_it
         it.switch.connect()
         await it.live(3)
         assert it.switch.callers[IX].stage == "closing"
+
+
+@virtual_time
+async def test_who_finds_the_queue_full_closed_or_left_goes_where_each_reason_says() -> None:
+    rules = {
+        "full": queue("full", max_waiting=1, overflow={"full": Overflow("voicemail")}),
+        "closed": queue("closed", hours="shop", overflow={"closed": Overflow("closing")}),
+        "left": queue(
+            "left", leave_without=frozenset({"offline", "unreachable"}), overflow={"no_agents": Overflow("voicemail")}
+        ),
+    }
+    async with house(queues=rules.values(), agents=[record("101", left=3)], is_open=lambda name: name != "shop") as it:
+        it.say("101", "NOT_READY", "lunch")
+        for number, name in enumerate(rules):
+            it.switch.arrive(f"n1-{number}.1", queue=name)
+        it.switch.arrive("n1-9.1", queue="full")
+        await it.live(0.5)
+        told = {event.interaction_id: (event.reason, event.to) for event in it.told.all("ItemOverflowed")}
+        assert told == {"n1-1.1": ("closed", "closing"), "n1-9.1": ("full", "voicemail")}, (
+            "lunch is no reason to send away"
+        )
+        it.say("101", "OFFLINE")
+        await it.live(1.5)
+        assert it.told.last("ItemOverflowed").reason == "no_agents"
+        assert set(it.acd.book.waiting) == {"n1-0.1"}
+
+
+@virtual_time
+async def test_another_queue_takes_them_over_with_their_wait_and_nobody_goes_round_in_a_circle() -> None:
+    rules = [
+        queue("one", max_wait_s=10, overflow={"timeout": Overflow("queue", "two")}),
+        queue("two", max_wait_s=25, overflow={"timeout": Overflow("queue", "one")}),
+    ]
+    async with house(queues=rules, agents=[record("101", two=3)]) as it:
+        it.switch.arrive(IX, queue="one")
+        await it.live(12)
+        assert it.acd.book.waiting[IX].queue == "two" and it.switch.marks[f"PJSIP/trunk-{IX}"] == {"AC_QUEUE": "two"}
+        await it.live(60)
+        assert it.acd.book.waiting[IX].queue == "two", "where they came from does not get them back"
+        it.ready("101")
+        await it.live(0.1)
+        assert it.told.last("OfferMade").queue == "two" and it.told.last("OfferMade").waited_s >= 72
