@@ -77,7 +77,7 @@ SCARCE = crew((12, ("common",)), (6, ("common", "scarce")))
 SCARCE_LOADS = {"common": 13.0, "scarce": 3.0}
 N_OWN, N_BOTH, N_A, N_B = 6, 6, 6.0, 4.4
 PRIORITY_AGENTS, PRIORITY_LOADS = 20, {"gold": 7.0, "plain": 11.0}
-GOLD = {"class_of_tier": {"gold": "first"}}
+GOLD: dict[str, Any] = {"class_of_tier": {"gold": "first"}}
 
 SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "pooled": lambda: scenario({"all": LOAD}, crew((AGENTS, ("all",))), queues(["all"]), POOLED_CALLS),
