@@ -14,6 +14,7 @@ from app import people
 from app.roles import ACD, ALL, TELEPHONY, WEB, WORKER, process_name
 from app.roles.links import Links
 from app.roles.telephony import Telephony
+from app.routing_policy import document_of
 from app.world.plan import WorldPlan
 from app.world.process import ProcessId, holder_name
 from core.breaker import Breaker
@@ -36,6 +37,7 @@ from orders_bridge.http_adapter import HttpShopAdapter
 from orders_bridge.service import OrderDesk
 from pbx.store import InteractionProjector
 from recordings.store import RecordingProjector
+from routing.policy.desk import PolicyDesk
 from routing.store import RoutingProjector
 
 REPORTS_POOL = 4
@@ -85,6 +87,7 @@ class House:
         await people.settle(plan, self.users, self.database)
         self.jobs = JobQueue(self.database, self.clock, new_id)
         self.bus = RedisBus(plan.redis.url)
+        self.policies = PolicyDesk(self.database, self.clock, document_of(self.settings), bus=self.bus)
         self.leases = [self._lease(name) for name in self._owned()]
         if self.roles != ALL:
             self.links = Links(

@@ -66,6 +66,8 @@ class Owner:
         parts: list[Any] = []
         if house.roles == ALL:
             parts += [house.bus.run(), self.ticks.run()]
+        if self.acd is not None or self.web is not None:
+            parts.append(house.policies.run())
         for role in (self.web, self.acd, self.telephony, self.worker):
             if role is not None:
                 parts += role.parts()

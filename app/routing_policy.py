@@ -11,7 +11,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy({
         name: QueuePolicy(
             name, {name: 1}, settings.asterisk.ring_s, rules.wrap_up_s, rules.max_misses, rules.max_wait_s,
-            {"timeout": Overflow(rules.overflow_to)},
+            {"timeout": Overflow(rules.overflow_to)}, whisper=rules.whisper,
         )
         for name, rules in settings.queues.items()
     })  # fmt: skip

@@ -53,8 +53,8 @@ class OrderScreenPop:
         return {
             "offer_id": offer.offer_id, "interaction_id": item.interaction_id, "queue": item.queue,
             "extension": offer.extension, "attempt": offer.attempt, "caller": {"number": ani, "name": known.get("name", "")},
-            "language": item.language, "level": level.wire, "problem": item.problem, "waited_s": offer.waited_s,
-            "made_at": offer.at.isoformat(timespec="milliseconds"), "pop": pop,
+            "language": item.language, "level": level.wire, "problem": item.problem, "note": item.note,
+            "waited_s": offer.waited_s, "made_at": offer.at.isoformat(timespec="milliseconds"), "pop": pop,
         }  # fmt: skip
 
     async def push(self, offer: OfferMade, item: WorkItem) -> int:

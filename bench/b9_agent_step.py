@@ -13,7 +13,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Phones:
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
         caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+        whisper: Sequence[str] = (),
     ) -> str:  # fmt: skip
         self.offered += 1
         return f"{interaction_id}-{offer_id}"

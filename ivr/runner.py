@@ -219,6 +219,8 @@ class Runner:
             "AC_FACTS": _facts_of(session),
             "AC_NEXT": "queue",
         }
+        if tier := session.facts()["vars"].get("tier"):
+            marks["AC_TIER"] = str(tier)
         return await self._mark(line, marks)
 
     async def _asked(self, answer: Any) -> str:
@@ -270,10 +272,8 @@ def _read(record: Mapping[str, Any] | None) -> Session | None:
 
 
 def _facts_of(session: Session) -> str:
-    """What routing may weigh, for the caller's ticket: the order found, its value, and what the flow set as `tier` or `owner`."""
+    """What routing may weigh, for the caller's ticket: the order found, its value, and what the flow set as `owner`."""
     known = session.facts()
     order, said = known["order"], known["vars"]
-    facts = {
-        "order": order.get("id"), "value": order.get("total_minor"), "tier": said.get("tier"), "owner": said.get("owner"),
-    }  # fmt: skip
+    facts = {"order": order.get("id"), "value": order.get("total_minor"), "owner": said.get("owner")}
     return urlencode({name: value for name, value in facts.items() if value})

@@ -14,6 +14,7 @@ Headers = Mapping[str, str | Sequence[str]]
 Order = tuple[str, Headers]
 
 LONGEST_NAME, LONGEST_NUMBER, LONGEST_HEADER = 80, 40, 120
+_NUMBER = re.compile(r"\+?[0-9]{2,20}")
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
@@ -27,17 +28,23 @@ def ping() -> Order:
 
 def ring(
     extension: str, leg_id: str, *, ring_s: float, context: str, variables: Mapping[str, str],
-    caller_number: str, caller_name: str, sip_headers: Mapping[str, str],
+    caller_number: str, caller_name: str, sip_headers: Mapping[str, str], trunk: str = "",
 ) -> Order:  # fmt: skip
-    """Rings a phone; whoever answers goes to `context`. The leg gets the id `leg_id`. Raises ValueError for a header's name."""
+    """Rings a phone, or a number outside over `trunk`; whoever answers goes to `context`. The leg gets the id `leg_id`.
+
+    Raises ValueError for a header's name, or a number that is none.
+    """
+    if trunk and not _NUMBER.fullmatch(extension):
+        raise ValueError(f"no number: {extension!r}")
     assigned = [f"{name}={value}" for name, value in variables.items()]
     for name, value in sip_headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"no name for a SIP header: {name!r}")
         assigned.append(f"PJSIP_HEADER(add,{name})={header_text(value)}")
     caller = f'"{shown_name(caller_name)}" <{shown_number(caller_number)}>'
+    channel = f"PJSIP/{extension}@{trunk}" if trunk else f"PJSIP/{extension}"
     return "Originate", {
-        "Channel": f"PJSIP/{extension}", "ChannelId": leg_id, "Context": context, "Exten": "s", "Priority": "1",
+        "Channel": channel, "ChannelId": leg_id, "Context": context, "Exten": "s", "Priority": "1",
         "Async": "true", "Timeout": str(max(1, int(ring_s * 1000))), "CallerID": caller, "Variable": assigned,
     }  # fmt: skip
 
@@ -55,6 +62,14 @@ def hang_up(channel: str, cause: int) -> Order:
 
 def move(channel: str, context: str, extension: str = "s") -> Order:
     return "Redirect", {"Channel": channel, "Context": context, "Exten": extension, "Priority": "1"}
+
+
+def move_both(channel: str, context: str, other: str, other_context: str) -> Order:
+    """Two channels that are in one bridge, at once: neither hears of the other's going."""
+    return "Redirect", {
+        "Channel": channel, "Context": context, "Exten": "s", "Priority": "1",
+        "ExtraChannel": other, "ExtraContext": other_context, "ExtraExten": "s", "ExtraPriority": "1",
+    }  # fmt: skip
 
 
 def set_variable(name: str, value: str, channel: str = "") -> Order:

@@ -30,6 +30,7 @@ from pbx.ami_events import (
     Told,
 )  # fmt: skip
 
+OUTSIDE = "out"  # what the offer id of a leg to somebody outside begins with
 UNREACHABLE = 20
 USUAL = frozenset({0, 16, 127})  # Asterisk gives 0 for a caller who hangs up while waiting
 TICK = timedelta(microseconds=1)  # the finest difference Asterisk tells
@@ -81,6 +82,11 @@ class Leg:
     failed: bool = False
     stays: tuple[Stay, ...] = ()
 
+    @property
+    def outside(self) -> bool:
+        """A third party's, reached over the trunk; no agent's."""
+        return self.offer_id.startswith(OUTSIDE)
+
     def stay(self, bridge_id: str) -> Stay | None:
         return next((stay for stay in self.stays if stay.bridge_id == bridge_id), None)
 
@@ -101,6 +107,8 @@ class Visit:
     level: str = ""
     problem: str = ""
     facts: str = ""  # of the order and the customer, as `a=1&b=2`
+    note: str = ""
+    tier: str = ""
 
 
 @dataclass(frozen=True)
@@ -309,7 +317,7 @@ def visit_of(event: Told) -> Visit | None:
             language=said.get("lang", ""), priority=int(said.get("prio") or 0),
             skills=tuple(sorted((name, int(least or 1)) for name, _, least in skills)),
             ani=said.get("ani", ""), level=said.get("level", ""), problem=said.get("problem", ""),
-            facts=said.get("facts", ""),
+            note=said.get("note", ""), tier=said.get("tier", ""), facts=said.get("facts", ""),
         )  # fmt: skip
     except (KeyError, ValueError, OverflowError):
         return None
@@ -393,7 +401,8 @@ def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
             news.append((key, facts.CallWaiting(
                 interaction_id=ix, at=_ms(at), channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
                 language=visit.language, priority=visit.priority, skills=dict(visit.skills), ani=visit.ani or call.ani,
-                level=visit.level, problem=visit.problem, facts=dict(parse_qsl(visit.facts)))))  # fmt: skip
+                level=visit.level, problem=visit.problem, note=visit.note, tier=visit.tier,
+                facts=dict(parse_qsl(visit.facts)))))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
     for moment, on, unique in sorted(call.holds):
@@ -418,10 +427,19 @@ def _leg_news(call: Call, leg: Leg, at: datetime) -> list[tuple[str, DomainEvent
         news.append((key, facts.LegAnswered(at=_ms(leg.answered_at), **ids)))
     if (key := f"connected:{leg.leg_id}") not in told and (bridge := _together(call.caller, leg)):
         entered = max((who.stay(bridge) or Stay(bridge, (at,))).entered[0] for who in (leg, call.caller))
-        news.append((key, facts.CallConnected(at=_ms(entered), bridge_id=bridge, **ids)))
+        if leg.outside:
+            news.append((key, facts.PartyJoined(
+                interaction_id=call.id, at=_ms(entered), channel=leg.channel, bridge_id=bridge, role="third",
+                leg_id=leg.leg_id)))  # fmt: skip
+        else:
+            news.append((key, facts.CallConnected(at=_ms(entered), bridge_id=bridge, **ids)))
     # A failed Originate with a channel is told by that channel's own end, which knows the cause.
     if (leg.ended_at is not None or (leg.failed and not leg.channel)) and (key := f"ended:{leg.leg_id}") not in told:
         cause = UNREACHABLE if leg.cause is None else max(0, leg.cause)
         ended_at, answered = _ms(leg.ended_at or at), leg.answered_at is not None
         news.append((key, facts.LegEnded(at=ended_at, cause=cause, answered=answered, **ids)))
+        if leg.outside and (bridge := _together(call.caller, leg)):
+            news.append((f"left:{leg.leg_id}", facts.PartyLeft(
+                interaction_id=call.id, at=ended_at, channel=leg.channel, bridge_id=bridge, role="third",
+                leg_id=leg.leg_id)))  # fmt: skip
     return news

@@ -7,11 +7,12 @@ once and has a deadline; whether it worked in the end is told by facts, not by i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pbx import ami_actions
 from pbx.ami import ActionRefused, AmiLink
 from pbx.ami_events import value_in
+from pbx.transfer import CallOrder, RingLeg, Supervise, steps
 
 RING_CONTEXT = "ac-bridge"
 AWAY = {"voicemail": "ac-voicemail", "closing": "ac-closing"}
@@ -29,16 +30,18 @@ class Control:
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
         caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+        whisper: Sequence[str] = (),
     ) -> str:  # fmt: skip
         """Rings the agent's phone; the dialplan bridges the two when the agent answers, without us.
 
-        The caller hears music until then. Returns the leg's id `{interaction}-{offer}`; facts of the leg carry it.
+        The caller hears music until then; `whisper` are sounds that the agent hears first. Returns the leg's id
+        `{interaction}-{offer}`; facts of the leg carry it.
         """
         leg_id = f"{interaction_id}-{offer_id}"
-        self._made[leg_id] = None
-        while len(self._made) > KEEP_MADE:
-            del self._made[next(iter(self._made))]
+        self._remember(leg_id)
         variables = {"AC_CALLER": caller_channel, "AC_IX": interaction_id, "AC_OFFER": offer_id, "AC_EPOCH": str(epoch)}
+        if whisper:
+            variables["AC_WHISPER"] = "&".join(whisper)
         sip = {"X-Aftercall-Interaction": interaction_id, "X-Aftercall-Offer": offer_id, **(headers or {})}
         order = ami_actions.ring(
             extension, leg_id, ring_s=ring_s, context=RING_CONTEXT, variables=variables, caller_number=caller_number,
@@ -46,6 +49,19 @@ class Control:
         )  # fmt: skip
         await self._link.send(*order, action_id=leg_id)
         return leg_id
+
+    async def carry_out(self, order: CallOrder) -> None:
+        """Hold, consult, transfer, conference, park, supervise: step by step. Raises ValueError for what cannot be worded."""
+        leg_id = order.leg_id if isinstance(order, RingLeg) else order.spy_id if isinstance(order, Supervise) else ""
+        if leg_id:
+            self._remember(leg_id)
+        for step in steps(order):
+            await self._link.send(*step, action_id=leg_id)
+
+    def _remember(self, leg_id: str) -> None:
+        self._made[leg_id] = None
+        while len(self._made) > KEEP_MADE:
+            del self._made[next(iter(self._made))]
 
     def made(self, leg_id: str) -> bool:
         """Whether the leg is of an offer that this process made."""

@@ -170,10 +170,27 @@ class Switchboard:
                 interaction_id=said.get("interaction", ""), at=event.at, reason=said.get("reason", "")
             )
             self._events.emit(refused)
+        elif event.name == "AcHold":
+            held = HoldChanged(at=event.at, uniqueid=said.get("leg", ""), on=said.get("on") == "1")
+            self._give(said.get("interaction", ""), held)
+        elif event.name == "AcSpy":
+            self._supervised(event)
         elif event.name == "AcFeature" and said.get("extension") in self._own_channels:
             self._events.emit(facts.FeatureCodeDialled(
                 at=event.at, extension=said["extension"], code=said.get("code", ""), argument=said.get("argument", "")
             ))  # fmt: skip
+
+    def _supervised(self, event: Told) -> None:
+        said = event.fields
+        interaction_id, extension = said.get("interaction", ""), said.get("extension", "")
+        if said.get("on") == "1":
+            self._events.emit(facts.SupervisorJoined(
+                interaction_id=interaction_id, at=event.at, extension=extension, agent=said.get("agent", ""),
+                mode=said.get("mode", "")))  # fmt: skip
+        else:
+            self._events.emit(facts.PartyLeft(
+                interaction_id=interaction_id, at=event.at, channel="", bridge_id="", role="supervisor",
+                extension=extension))  # fmt: skip
 
     def _device(self, event: DeviceChanged) -> None:
         if event.extension in self._own_channels:
@@ -209,7 +226,7 @@ class Switchboard:
                 self._calls[seen.uniqueid] = self._told_before(seen, known[seen.uniqueid])
         joined = {leg_id: at for call in known.values() for leg_id, at in call.connected.items()}
         joined |= {key: min(call.connected.values()) for key, call in known.items() if call.connected}
-        for seen in sorted(listed.values(), key=lambda it: not it.channel.startswith(self._trunk)):  # callers first
+        for seen in sorted(listed.values(), key=lambda it: is_leg(it.uniqueid)):  # callers first
             self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
         for uniques in self._own_channels.values():
             uniques.intersection_update(listed)
@@ -236,7 +253,7 @@ class Switchboard:
 
     def _list_one(self, seen: ChannelSeen) -> None:
         unknown = seen.uniqueid not in self._calls
-        if unknown and seen.channel.startswith(self._trunk):
+        if unknown and seen.channel.startswith(self._trunk) and not is_leg(seen.uniqueid):
             if (seen.variables.get("AC_IX") or seen.uniqueid) != seen.uniqueid:
                 return  # the trunk's end of somebody else's call
             entry = seen.variables.get("AC_ENTRY", "")
@@ -253,7 +270,8 @@ class Switchboard:
                 "interaction": call.id, "channel": seen.channel, "visit": said.get("AC_VISIT", "1"),
                 "queue": said.get("AC_QUEUE", ""), "at": said.get("AC_AT", ""), "lang": said.get("AC_LANG", ""),
                 "prio": said.get("AC_PRIO", ""), "skills": said.get("AC_SKILLS", ""), "problem": said.get("AC_PROBLEM", ""),
-                "level": said.get("AC_LEVEL", ""), "ani": seen.number, "facts": said.get("AC_FACTS", ""),
+                "level": said.get("AC_LEVEL", ""), "note": said.get("AC_NOTE", ""), "tier": said.get("AC_TIER", ""),
+                "ani": seen.number, "facts": said.get("AC_FACTS", ""),
             }  # fmt: skip
             self._give(call.id, Told(at=seen.at, name="AcWaiting", fields=fields))
 

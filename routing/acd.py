@@ -9,7 +9,7 @@ connect; without a link nothing is offered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from core.clock import Clock
@@ -20,8 +20,9 @@ from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
+from routing.calls.service import ALSO, Calls
 from routing.items import item_of
-from routing.model import AgentRecord, Unfinished
+from routing.model import AgentRecord, Unfinished, WorkItem
 from routing.offers import Offers
 from routing.overflow import Overflows
 from routing.policy.model import Policy
@@ -64,11 +65,18 @@ class Acd:
             is_open=is_open,
         )
         self.book.on_away = self._overflows.agents_changed
+        self.calls = Calls(
+            self.book, self._offers, self._wrap_ups, telephony, ids, spawn=self._spawn, linked=lambda: self.link_up
+        )
         self._inbox = stream.subscribe(
-            "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in self._facts()]
+            "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in (*self._facts(), *ALSO)]
         )
         self._group: asyncio.TaskGroup | None = None
         self._widens_at: float | None = None
+
+    def whisper(self, say: Callable[[WorkItem], Sequence[str]]) -> None:
+        """The sounds that an agent hears before they are joined with the caller of an item."""
+        self._offers.whisper = say
 
     @property
     def epoch(self) -> int:
@@ -83,7 +91,9 @@ class Acd:
         async with asyncio.TaskGroup() as self._group:
             try:
                 async for fact in self._inbox:
-                    facts[type(fact)](fact)
+                    if type(fact) in facts:
+                        facts[type(fact)](fact)
+                    self.calls.note(fact)
                     self._match()
             finally:
                 self._timers.stop_all()
@@ -202,7 +212,7 @@ class Acd:
         returned = self.book.seen_before(ix)
         if not self.book.new_visit(ix, fact.at) or self.book.is_gone(ix) or ix in self.book.waiting:
             return
-        if any(offer.connected_at is None for offer in self.book.offers_for(ix)):
+        if any(offer.connected_at is None and not offer.purpose for offer in self.book.offers_for(ix)):
             return  # an offer for this caller is under way
         self._offers.wake(ix)
         item = item_of(fact, last_agent=self.book.last_agent(fact.queue, fact.ani))

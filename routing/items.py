@@ -12,12 +12,12 @@ from routing.model import WorkItem
 
 
 def item_of(fact: CallWaiting, *, last_agent: str = "") -> WorkItem:
-    """`fact.facts`: order, value (minor units), tier, owner, preferred (extensions), promised (seconds since 1970)."""
+    """`fact.facts`: order, value (minor units), owner, preferred (extensions), promised (seconds since 1970)."""
     said = fact.facts
     value, promised = _number(said.get("value")), _number(said.get("promised"))
     return WorkItem(
         fact.interaction_id, fact.queue, fact.channel, fact.enqueued_at, fact.skills, fact.priority, fact.language, fact.ani,
-        fact.level, fact.problem, tier=said.get("tier", ""), order_id=said.get("order", ""), value_minor=value or 0,
+        fact.level, fact.problem, tier=fact.tier, note=fact.note, order_id=said.get("order", ""), value_minor=value or 0,
         owner=said.get("owner", ""), preferred=said.get("preferred", ""), last_agent=last_agent,
         promised_at=datetime.fromtimestamp(promised, UTC) if promised else None,
     )  # fmt: skip

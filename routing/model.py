@@ -40,6 +40,7 @@ class WorkItem:
     attempts: int = 0
     kind: str = "voice"
     tier: str = ""
+    note: str = ""  # what an agent who had them before wants known
     order_id: str = ""
     value_minor: int = 0
     owner: str = ""
@@ -63,7 +64,7 @@ def item_record(item: WorkItem) -> dict[str, Any]:
 
 def item_from(record: Mapping[str, Any]) -> WorkItem:
     moments = {key: datetime.fromisoformat(record[key]) for key in ("enqueued_at", "promised_at") if record.get(key)}
-    return WorkItem(**{**record, **moments})
+    return WorkItem(**{**record, **moments, "been_in": tuple(record.get("been_in", ()))})
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Offer:
     held_since: float | None = None
     held_s: float = 0.0
     talking_since: datetime | None = None  # by the switch's clock
+    purpose: str = ""  # asked for by name: transfer, consult, fetch, take_over; "" = found by the matcher
     unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
     why: str = ""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from core.events.routing import OfferCancelled, OfferDeclined, OfferMade, OfferR
 from core.ids import IdMaker
 from routing.agent import RONA, UNREACHABLE, Act
 from routing.book import Book
-from routing.model import Offer, OpenOffer
+from routing.model import Offer, OpenOffer, WorkItem
 from routing.pool import Assignment
 from routing.ports import ScreenPop, Telephony
 from routing.timers import Timers
@@ -46,6 +46,7 @@ class Offers:
         spawn: Callable[[Coroutine[Any, Any, None]], None], freed: Callable[[], None], linked: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.epoch = epoch
+        self.whisper: Callable[[WorkItem], Sequence[str]] = lambda _item: ()  # what the agent hears before the caller
         self._book, self._timers, self._ids = book, timers, ids
         self._telephony, self._screen_pop = telephony, screen_pop
         self._spawn, self._freed, self._linked = spawn, freed, linked
@@ -73,6 +74,25 @@ class Offers:
         ring_s = self._book.policy(item.queue).ring_s
         self._light_fuse(offer.offer_id, ring_s + FUSE_S)
         self._spawn(self._carry_out(offer, made, ring_s))
+
+    def direct(self, item: WorkItem, extension: str, purpose: str, ring_s: float) -> tuple[Offer, OfferMade]:
+        """An offer to somebody asked for by name, whose caller is nobody's to match: `routing/calls` rings the phone. Who is
+        READY is reserved; who is not, and asked for it themselves, stays what they are until they answer."""
+        offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), purpose=purpose)
+        self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor=f"rule:{purpose}")
+        self._book.offers[offer.offer_id] = offer
+        made = OfferMade(
+            interaction_id=item.interaction_id, at=self._book.clock.now(), offer_id=offer.offer_id, extension=extension,
+            queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
+            waited_s=self._book.waited_s(item), why="asked for by name", purpose=purpose,
+        )  # fmt: skip
+        self._book.stream.emit(made)
+        self._light_fuse(offer.offer_id, ring_s + FUSE_S)
+        return offer, made
+
+    def not_carried_out(self, offer: Offer) -> None:
+        """The switch did not take the order to ring for a direct offer."""
+        self._came_to_nothing(offer, Act.RELEASE, "switch_unavailable", back=False)
 
     def on_ringing(self, fact: pbx.LegRinging) -> None:
         offer = self._book.offers.get(fact.offer_id)
@@ -133,14 +153,18 @@ class Offers:
     def rests(self, interaction_id: str) -> bool:
         return self._timers.runs(f"rest:{interaction_id}")
 
-    async def _carry_out(self, offer: Offer, made: OfferMade, ring_s: float) -> None:
-        """The card first, then the phone. Nothing that goes wrong with the card stops the call."""
-        log = structlog.get_logger().bind(offer=offer.offer_id)
+    async def show(self, offer: Offer, made: OfferMade) -> None:
+        """The card on the screen, or 350 ms. Never raises."""
         try:
             async with asyncio.timeout(POP_S):
                 await self._screen_pop.push(made, offer.item)
         except Exception as error:
-            log.warning("screen_pop_failed", reason=repr(error))
+            structlog.get_logger().warning("screen_pop_failed", offer=offer.offer_id, reason=repr(error))
+
+    async def _carry_out(self, offer: Offer, made: OfferMade, ring_s: float) -> None:
+        """The card first, then the phone. Nothing that goes wrong with the card stops the call."""
+        log = structlog.get_logger().bind(offer=offer.offer_id)
+        await self.show(offer, made)
         if offer.offer_id not in self._book.offers:
             return  # the caller hung up meanwhile
         item = offer.item
@@ -149,6 +173,7 @@ class Offers:
                 offer_id=offer.offer_id, interaction_id=item.interaction_id, caller_channel=item.channel,
                 extension=offer.extension, ring_s=ring_s, epoch=made.epoch, caller_number=item.ani,
                 headers={"X-Aftercall-Queue": item.queue, "X-Aftercall-Epoch": str(made.epoch)},
+                whisper=self.whisper(item),
             )  # fmt: skip
         except Exception as error:
             log.warning("offer_not_carried_out", reason=str(error) or type(error).__name__)
@@ -170,7 +195,9 @@ class Offers:
         self._book.happen(
             offer.extension, act, reason=reason, offer_id=offer.offer_id, actor="rule:offer", max_misses=max_misses
         )
-        if back:
+        if (
+            back and not offer.purpose
+        ):  # a caller asked for by name is where the dialplan keeps them, and comes back by it
             self._book.put_back(offer.item)
         self._freed()
 

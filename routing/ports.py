@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from core.events.routing import OfferMade
+from pbx.transfer import CallOrder
 from routing.model import WorkItem
 
 
@@ -15,6 +16,7 @@ class Telephony(Protocol):
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
         caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+        whisper: Sequence[str] = (),
     ) -> str: ...  # fmt: skip
 
     async def cancel_offer(self, leg_id: str) -> None: ...
@@ -25,6 +27,10 @@ class Telephony(Protocol):
 
     async def send_away(self, channel: str, to: str) -> None:
         """A waiting caller leaves the queue: `to` is voicemail or closing (a sentence, then the end)."""
+        ...
+
+    async def carry_out(self, order: CallOrder) -> None:
+        """What is done to a caller who is talked to."""
         ...
 
 

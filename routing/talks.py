@@ -108,11 +108,13 @@ class Talks:
         now = self._book.clock.monotonic()
         offer = replace(offer, answered_at=now)
         self._book.offers[offer.offer_id] = offer
-        self._timers.start(f"fuse:{offer.offer_id}", JOIN_S, lambda: self._blow(offer.offer_id))
+        self._timers.stop(f"fuse:{offer.offer_id}")
+        if offer.purpose != "consult":  # whoever is asked meets the caller when the two agents have talked
+            self._timers.start(f"fuse:{offer.offer_id}", JOIN_S, lambda: self._blow(offer.offer_id))
         self._book.stream.emit(OfferAccepted(
             interaction_id=offer.item.interaction_id, at=at, offer_id=offer.offer_id, extension=offer.extension,
             queue=offer.item.queue, waited_s=self._book.waited_s(offer.item),
-            ring_s=round(now - (offer.ringing_at or offer.made_at), 3),
+            ring_s=round(now - (offer.ringing_at or offer.made_at), 3), purpose=offer.purpose,
         ))  # fmt: skip
         self._engage(offer.extension, offer.offer_id, "rule:connect")
         return offer
@@ -148,7 +150,7 @@ class Talks:
         ))  # fmt: skip
         if offer.talking_since is not None:
             self._book.acquainted.note(offer.item.ani, offer.extension, at)
-        if self._book.came_back(offer):
+        if self._book.came_back(offer) and (offer.connected_at is not None or not offer.purpose):
             self._book.put_back(offer.item)
         self._free(offer, at)
 

@@ -189,6 +189,8 @@ def _queued(board: Board, event: routing.ItemQueued) -> Board:
 
 def _offered(board: Board, event: routing.OfferMade) -> Board:
     after = _agent(board, event.extension, call=event.interaction_id)
+    if event.purpose == "consult":
+        return after  # the caller is still the other agent's
     call = _known_or_new(board, event)
     if call is None:
         return board
@@ -222,6 +224,8 @@ def _offer_failed(board: Board, event: routing.OfferDeclined | routing.OfferTime
 def _accepted(board: Board, event: routing.OfferAccepted) -> Board:
     agent = _of_day(board, event.extension, event.at)
     after = _agent(board, event.extension, answered=agent.answered + 1, missed=agent.missed, day=agent.day)
+    if event.purpose:
+        return after  # the queue's caller was answered before
     queue = _queue_of_day(after, event.queue, event.at)
     within = int(event.waited_s <= queue.threshold_s)
     return _put_queue(after, replace(queue, answered=queue.answered + 1, answered_in_t=queue.answered_in_t + within))

@@ -9,7 +9,7 @@ from telephony nothing is offered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +17,25 @@ import structlog
 
 from app.roles import ACD, TELEPHONY, WEB
 from app.roles.links import LIVE_FEED, Fresh, Json, Links, Peer, RemoteFault
-from app.routing_policy import policy_of
 from core.errors import Unavailable
 from core.events import DomainEvent, pbx, to_record
 from core.events.routing import OfferMade
 from core.ids import new_id
 from core.lease import LeaseLost
+from core.prompts.library import PromptLibrary
 from pbx.ami import ActionRefused, LinkDown
+from pbx.transfer import CallOrder, RingLeg, to_wire
 from routing import store as routing_store
 from routing.acd import Acd
+from routing.calls.model import OutsideRules
 from routing.explain import agent_why, item_why
 from routing.http import agent_view, agent_views, queue_views
 from routing.model import WorkItem, item_record
+from routing.policy.dry_run import situation_record
+from routing.policy.http import situation_of
 from routing.ports import ScreenPop
 from routing.ports import Telephony as TelephonyPort
+from routing.whisper import Whisper
 
 if TYPE_CHECKING:
     from app.house import House
@@ -55,7 +60,7 @@ class AcdRole:
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
             talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
-        policy = policy_of(settings)
+        policy = await house.policies.load()
         telephony: TelephonyPort
         if self.afar is not None:
             telephony = self.afar
@@ -71,9 +76,16 @@ class AcdRole:
             agents=routing_store.records(names, skills), epoch=epoch,
         )  # fmt: skip
         self.acd.book.acquainted.note_all(talks)
+        house.policies.apply = self.acd.set_policy
         self.acd.restore(said, unfinished)
+        outbound = settings.outbound
+        self.acd.calls.outside = OutsideRules(tuple(outbound.allow), outbound.max_per_hour, outbound.ring_s)
+        self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
+
+    def _whispers(self, queue: str) -> bool:
+        return self.acd.book.policy(queue).whisper
 
     async def begin(self, epoch: int) -> None:
         """The switch is told whose offers count. When it does not answer, at the next link."""
@@ -126,6 +138,11 @@ class Fenced:
         if not self._holds():
             raise Unavailable("lease", "Somebody else may own the queues by now.")
         await self._telephony.send_away(channel, to)
+
+    async def carry_out(self, order: CallOrder) -> None:
+        if not self._holds():
+            raise Unavailable("lease", "Somebody else may own the queues by now.")
+        await self._telephony.carry_out(order)
 
 
 class TelephonyAfar:
@@ -202,12 +219,13 @@ class TelephonyAfar:
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
         caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+        whisper: Sequence[str] = (),
     ) -> str:  # fmt: skip
         """Raises Unavailable when it is not known whether the phone rings, RemoteFault when it was refused."""
         order = {
             "offer_id": offer_id, "interaction_id": interaction_id, "caller_channel": caller_channel,
             "extension": extension, "ring_s": ring_s, "epoch": epoch, "caller_number": caller_number,
-            "caller_name": caller_name, "headers": dict(headers or {}),
+            "caller_name": caller_name, "headers": dict(headers or {}), "whisper": list(whisper),
         }  # fmt: skip
         said = await self._links.ask(TELEPHONY, "offer", order, deadline_s=OFFER_S, key=f"offer:{offer_id}")
         return str(said["leg_id"])
@@ -217,6 +235,11 @@ class TelephonyAfar:
 
     async def send_away(self, channel: str, to: str) -> None:
         await self._links.ask(TELEPHONY, "send_away", {"channel": channel, "to": to})
+
+    async def carry_out(self, order: CallOrder) -> None:
+        """Raises Unavailable when it is not known whether it was done, RemoteFault when it was refused."""
+        key = f"ring:{order.leg_id}" if isinstance(order, RingLeg) else ""
+        await self._links.ask(TELEPHONY, "carry_out", to_wire(order), deadline_s=OFFER_S, key=key)
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
         await self._links.ask(TELEPHONY, "hang_up", {"channel": channel, "cause": cause})
@@ -296,7 +319,8 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up,
-            "agent_why": self._agent_why, "item_why": self._item_why,
+            "situation": self._situation, "agent_why": self._agent_why, "item_why": self._item_why,
+            "call": self._call,
         }  # fmt: skip
 
     async def _agents(self, _body: Json) -> Json:
@@ -305,11 +329,17 @@ class Verbs:
     async def _queues(self, _body: Json) -> Json:
         return {"items": [view.model_dump(mode="json") for view in queue_views(self._acd)]}
 
+    async def _situation(self, _body: Json) -> Json:
+        return situation_record(situation_of(self._acd.book))
+
     async def _agent_why(self, body: Json) -> Json:
         return agent_why(self._acd, body["extension"]).model_dump(mode="json")
 
     async def _item_why(self, body: Json) -> Json:
         return item_why(self._acd, body["interaction_id"]).model_dump(mode="json")
+
+    async def _call(self, body: Json) -> Json:
+        return await self._acd.calls.do(body)
 
     async def _set_state(self, body: Json) -> Json:
         agent = self._acd.set_state(body["extension"], body["state"], body["reason"], actor=body["actor"])

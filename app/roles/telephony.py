@@ -37,6 +37,7 @@ from pbx.heartbeat import Heartbeat
 from pbx.resync import Resync
 from pbx.store import open_calls
 from pbx.switchboard import Switchboard
+from pbx.transfer import RingLeg, from_wire
 
 if TYPE_CHECKING:
     from app.house import House
@@ -246,6 +247,7 @@ class OrdersFromAfar:
         links.verbs |= {
             "own": self._own, "offer": self._offer, "cancel": self._cancel, "hang_up": self._hang_up,
             "set_variables": self._set_variables, "send_away": self._send_away,
+            "carry_out": self._carry_out,
         }  # fmt: skip
 
     def acd_lives(self) -> bool:
@@ -314,6 +316,18 @@ class OrdersFromAfar:
     async def _send_away(self, body: Json) -> Json:
         self._check(int(body["epoch_of_asker"]))
         await self._control.send_away(body["channel"], body["to"])
+        return {}
+
+    async def _carry_out(self, body: Json) -> Json:
+        epoch = int(body["epoch_of_asker"])
+        self._check(epoch)
+        order = from_wire(body)
+        if isinstance(order, RingLeg):
+            self._ringing[order.leg_id] = epoch
+        try:
+            await self._control.carry_out(order)
+        except ActionRefused as error:
+            raise RemoteFault("switch:refused", error.reason, status=409) from error
         return {}
 
     async def _set_variables(self, body: Json) -> Json:

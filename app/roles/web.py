@@ -38,13 +38,18 @@ from recordings import http as recordings_http
 from recordings.speech import Transcription
 from routing import http as routing_http
 from routing.acd import Acd
+from routing.calls import http as controls_http
 from routing.explain import AgentWhy, ItemWhy
 from routing.http import AgentView, QueueView, own_or_supervised
 from routing.model import item_from
+from routing.policy import http as policy_http
+from routing.policy.dry_run import Situation, situation_from
+from routing.policy.http import situation_of
 
 if TYPE_CHECKING:
     from app.house import House
 
+CALL_S = 8.0  # several orders to the switch, one after another
 CONSOLE = Path(__file__).parent.parent / "console" / "dist"
 
 
@@ -71,10 +76,21 @@ class WebRole:
         house, settings = self.house, self.house.settings
         self.watched = Health()
         if acd is not None:
-            routing = routing_http.routes(acd)
+            routing = [*routing_http.routes(acd), *controls_http.routes(acd.calls)]
+            book = acd.book
+
+            async def situation() -> Situation:
+                return situation_of(book)
         else:
             assert self.links is not None
-            routing = routing_http.routes_of(AcdAfar(self.links))
+            routing = [
+                *routing_http.routes_of(AcdAfar(self.links)), *controls_http.routes(CallsAfar(self.links))
+            ]  # fmt: skip
+            links = self.links
+
+            async def situation() -> Situation:
+                return situation_from(await links.ask(ACD, "situation", {}))
+
         desk = recordings_http.RecordingDesk(
             house.database, house.plan.folders.recordings, house.clock, transcription
         )  # fmt: skip
@@ -82,6 +98,7 @@ class WebRole:
             *auth_http.routes(house.users, house.clock),
             *calls_http.routes(StoredCalls(house.reports)),
             *routing,
+            *policy_http.routes(house.policies, situation, house.clock),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),
             *rehearsal_http.routes(rehearsal=settings.rehearsal),
@@ -172,8 +189,20 @@ class AcdAfar:
         return AgentView.model_validate(await self._links.ask(ACD, verb, {**who, **wanted}))
 
 
+class CallsAfar:
+    """Satisfies `routing.calls.http.CallDesk`, asked of an ACD elsewhere."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    async def do(self, order: Json, /) -> Json:
+        return await self._links.ask(ACD, "call", order, deadline_s=CALL_S)
+
+
 def _meaning(error: Exception) -> AftercallError | None:
     """What an exception of a lower floor means to whoever asked over HTTP."""
+    if isinstance(error, ActionRefused) and "such channel" in error.reason:
+        return AftercallError("routing:gone", "The call, or the phone, is not there any more.", status=409)
     if isinstance(error, LinkDown | ActionRefused):
         structlog.get_logger().warning("switch_refused", reason=str(error))
         return Unavailable("switch", "The telephone switch does not answer now.")

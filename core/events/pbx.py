@@ -38,7 +38,9 @@ class CallWaiting(DomainEvent):
     ani: str = ""
     level: str = ""  # what the caller has proved: "", ani, order_no, second_factor
     problem: str = ""
-    facts: dict[str, str] = field(default_factory=dict)  # order, value (minor units), tier, owner, preferred, promised
+    facts: dict[str, str] = field(default_factory=dict)  # order, value (minor units), owner, preferred, promised
+    note: str = ""  # what an agent who had them before wants known
+    tier: str = ""  # the customer's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,23 +92,43 @@ class CallResumed(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallTransferred(DomainEvent):
+    """The caller was given away. `to` is an extension, a queue, a number or an entry point; `to_kind` says which:
+    agent, queue, number, entry, park. `note`: what the first agent wants known."""
+
     extension: str
     to: str
     consult: bool = False
+    to_kind: str = ""
+    note: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartyJoined(DomainEvent):
+    """Somebody besides caller and agent hears the caller, and is heard."""
+
     channel: str
     bridge_id: str
-    role: str = ""  # caller, agent, third, supervisor
+    role: str = ""  # third
+    leg_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartyLeft(DomainEvent):
     channel: str
     bridge_id: str
-    role: str = ""
+    role: str = ""  # third, supervisor
+    leg_id: str = ""
+    extension: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorJoined(DomainEvent):
+    """`mode`: monitor (hears), whisper (the agent hears them), barge (caller and agent hear them). Told again when it changes."""
+
+    extension: str
+    agent: str
+    mode: str
 
 
 @dataclass(frozen=True, kw_only=True)

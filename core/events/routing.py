@@ -87,6 +87,7 @@ class OfferMade(RoutingEvent):
     ring: int = 0
     priority: float = 0.0  # the item's points at this moment
     merit: float = 0.0  # the agent's
+    purpose: str = ""  # asked for by name: transfer, consult (the caller is not theirs yet), fetch, take_over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,7 @@ class OfferAccepted(RoutingEvent):
     queue: str
     waited_s: float
     ring_s: float = 0.0
+    purpose: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,6 +124,12 @@ _PERSON = {
     "system-error": Wording("Sorry, something went wrong.", "抱歉，系统出现了问题。"),
     "agent-ready": Wording("You are ready.", "您已就绪。"),
     "agent-not-ready": Wording("You are not ready.", "您已暂停接听。"),
+    # Whispered to an agent before a caller: which queue, and what kind of customer.
+    "whisper-queue-service": Wording("Customer service.", "客户服务来电。"),
+    "whisper-queue-express": Wording("Express line.", "快线来电。"),
+    "whisper-tier-vip": Wording("V I P customer.", "贵宾客户。"),
+    "whisper-tier-gold": Wording("Gold customer.", "金牌客户。"),
+    "whisper-tier-silver": Wording("Silver customer.", "银牌客户。"),
 }
 
 # Played in one language to those who want the other: the file of `en` speaks Chinese, the file of `zh` speaks English.

@@ -34,7 +34,7 @@ MOMENT = st.builds(
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT, int: st.integers(), float: NUMBER, bool: st.booleans(), datetime: MOMENT,
     datetime | None: st.none() | MOMENT, dict[str, int]: st.dictionaries(TEXT, st.integers(), max_size=3),
-    dict[str, Any]: st.dictionaries(TEXT, VALUE, max_size=3),
+    dict[str, Any]: st.dictionaries(TEXT, VALUE, max_size=3), dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
 }  # fmt: skip
 
 

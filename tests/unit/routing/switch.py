@@ -8,7 +8,7 @@ Satisfies `routing.ports.Telephony`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -110,6 +110,7 @@ class Switch:
     async def offer(
         self, *, offer_id: str, interaction_id: str, caller_channel: str, extension: str, ring_s: float, epoch: int,
         caller_number: str = "", caller_name: str = "", headers: Mapping[str, str] | None = None,
+        whisper: Sequence[str] = (),
     ) -> str:  # fmt: skip
         await asyncio.sleep(SOON_S)
         if not self.link:
