@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
 from core.events import DomainEvent
 from core.events import routing as told
+from core.events.pbx import CallWaiting
 from routing.intervals import Goal
+from routing.items import item_of
 from routing.model import WorkItem
 from routing.policy.model import Policy
 from routing.sim import report
 from routing.sim.engine import NOBODY, Floats, Matching, Outcome, Staff, Work, run
-from routing.sim.scenario import able, group_names, items, like, stream
+from routing.sim.scenario import able, group_names, items, stream
 
 AT_WORK = frozenset({"READY", "RESERVED", "ENGAGED", "WRAP_UP"})
 UNKNOWN_HANDLE_S = 180.0  # of a queue in which nobody was answered all day
@@ -69,6 +71,7 @@ def recorded_day(
     """A day from its events, in the order in which they were told. `skills` by extension: of agents whom nothing is known of,
     nothing is asked. Raises ValueError when nothing came."""
     calls: dict[tuple[str, str], _Call] = {}
+    tickets: dict[str, WorkItem] = {}
     offers: dict[str, _Call] = {}
     presence: dict[str, list[list[datetime | None]]] = {}
     latest: datetime | None = None
@@ -76,8 +79,11 @@ def recorded_day(
         if isinstance(event, told.RoutingEvent):
             latest = event.at if latest is None else max(latest, event.at)
         match event:
+            case CallWaiting():
+                tickets[event.interaction_id] = item_of(event)
             case told.ItemQueued() if not event.returned:
-                calls.setdefault((event.interaction_id, event.queue), _Call(_item(event)))
+                item = _item(event, tickets.get(event.interaction_id))
+                calls.setdefault((event.interaction_id, event.queue), _Call(item))
             case told.OfferAccepted() if call := calls.get((event.interaction_id, event.queue)):
                 call.ended, call.waited_s, call.ring_s = "answered", event.waited_s, event.ring_s
                 call.offer_id = event.offer_id
@@ -97,8 +103,9 @@ def recorded_day(
     return _day(list(calls.values()), presence, skills, teams or {}, goals or {}, seed, latest)
 
 
-def _item(event: told.ItemQueued) -> WorkItem:
-    return WorkItem(
+def _item(event: told.ItemQueued, ticket: WorkItem | None) -> WorkItem:
+    """What the queue's event does not say stands in the ticket with which the caller came."""
+    item = WorkItem(
         event.interaction_id,
         event.queue,
         event.channel,
@@ -107,6 +114,12 @@ def _item(event: told.ItemQueued) -> WorkItem:
         event.priority,
         event.language,
     )
+    if ticket is None:
+        return item
+    return replace(
+        item, tier=ticket.tier, problem=ticket.problem, value_minor=ticket.value_minor, owner=ticket.owner,
+        preferred=ticket.preferred,
+    )  # fmt: skip
 
 
 def _attend(there: list[list[datetime | None]], event: told.AgentStateChanged) -> None:
@@ -145,9 +158,7 @@ def _day(
     for call in calls:
         if (key := _type(call.item)) not in kinds:
             kinds[key] = len(alike)
-            alike.append(
-                like(call.item.queue, skills=call.item.skills, priority=call.item.priority, language=call.item.language)
-            )
+            alike.append(replace(call.item, interaction_id=call.item.queue, channel="", ani=""))
     at = np.array([seconds(call.item.enqueued_at) for call in calls])
     kind = np.array([kinds[_type(call.item)] for call in calls], dtype=np.int64)
     waited = np.array([call.waited_s for call in calls], dtype=float)
@@ -166,7 +177,11 @@ def _day(
 
 
 def _type(item: WorkItem) -> tuple[object, ...]:
-    return (item.queue, tuple(sorted(item.skills.items())), item.priority, item.language)
+    """Of items for whom this is the same, the rules ask and say the same."""
+    skills = tuple(sorted(item.skills.items()))
+    return (
+        item.queue, skills, item.priority, item.language, item.tier, item.problem, item.value_minor, item.owner, item.preferred
+    )  # fmt: skip
 
 
 def _handles(handle: Floats, answered: np.ndarray, queue: np.ndarray, seed: int) -> Floats:

@@ -80,6 +80,14 @@ class Staff:
 
 
 @dataclass(frozen=True)
+class Able:
+    """Who could take what at once: types that ask for the same stand in one line; `may[agent][line]`."""
+
+    line_of: Sequence[int]  # by type
+    may: Sequence[Sequence[bool]]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """By call: when it was given to an agent and to whom (nan, NOBODY), when it hung up (nan), and by how many it was overtaken
     that came later and went to somebody who could have taken it. By agent: seconds of work, and seconds there."""
@@ -98,10 +106,10 @@ def run(
     staff: Sequence[Staff],
     pool: Matching,
     item_of: Callable[[int], WorkItem],
-    may: Sequence[Sequence[bool]] | None = None,
+    able: Able | None = None,
 ) -> Outcome:
-    """Lives through all of it. `item_of(number)`: the call as a work item with an id of its own. `may[agent][type]`: who
-    could take what, for counting who was overtaken; without it nobody is counted."""
+    """Lives through all of it. `item_of(number)`: the call as a work item with an id of its own. `able`: for
+    counting who was overtaken; without it nobody is counted."""
     total, crew = len(work), len(staff)
     arrivals = [*work.at.tolist(), inf]
     handle, patience = work.handle_s.tolist(), work.patience_s.tolist()
@@ -113,7 +121,7 @@ def run(
     busy_s, there_s, came_at = [0.0] * crew, [0.0] * crew, [0.0] * crew
     numbers: dict[str, int] = {}  # those who wait
     ids: dict[int, str] = {}  # of those who may hang up
-    counter = _Overtakes(work.kind.tolist(), may) if may is not None else None
+    counter = _Overtakes(work.kind.tolist(), able) if able is not None else None
 
     events = [
         (when, what, number)
@@ -196,21 +204,19 @@ def run(
 
 
 class _Overtakes:
-    """Who waits, by type in order of coming, and how often each was passed by somebody who came later."""
+    """Who waits, by line in order of coming, and how often each was passed by somebody who came later."""
 
-    def __init__(self, kinds: Sequence[int], may: Sequence[Sequence[bool]]) -> None:
+    def __init__(self, kinds: Sequence[int], able: Able) -> None:
         self.count = [0] * len(kinds)
-        self._kinds = kinds
-        self._waiting: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(max(kinds, default=-1) + 1)]
-        self._lines_of = [
-            [line for line, able in zip(self._waiting, row, strict=False) if able] for row in may
-        ]  # fmt: skip
+        waiting: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(max(able.line_of, default=-1) + 1)]
+        self._line_of = [waiting[able.line_of[kind]] for kind in kinds]
+        self._lines_of = [[line for line, can in zip(waiting, row, strict=True) if can] for row in able.may]
 
     def join(self, number: int) -> None:
-        self._waiting[self._kinds[number]][number] = None
+        self._line_of[number][number] = None
 
     def leave(self, number: int) -> None:
-        del self._waiting[self._kinds[number]][number]
+        del self._line_of[number][number]
 
     def take(self, number: int, who: int) -> None:
         self.leave(number)

@@ -1,6 +1,6 @@
 """A day's events from the event table, for the replay.
 
-Reads, decides nothing. Only what routing told is read, by time; a day is one of the house's time zone.
+Reads, decides nothing: what routing told, and the tickets with which callers came. A day is one of the house's time zone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.db.outbox import event_table
 from core.events import DomainEvent, from_record
 from core.events import routing as told
+from core.events.pbx import CallWaiting
 
 KINDS = (
-    told.ItemQueued, told.OfferAccepted, told.SegmentEnded, told.WrapUpEnded, told.ItemAbandoned, told.ItemOverflowed,
-    told.AgentStateChanged,
+    CallWaiting, told.ItemQueued, told.OfferAccepted, told.SegmentEnded, told.WrapUpEnded, told.ItemAbandoned,
+    told.ItemOverflowed, told.AgentStateChanged,
 )  # fmt: skip
 BEFORE = timedelta(hours=12)  # who said READY that long before the day began is there at its beginning
 

@@ -19,8 +19,8 @@ import numpy as np
 from routing.intervals import Goal
 from routing.model import WorkItem
 from routing.policy.model import Policy
-from routing.sim.engine import Floats, Staff, Work
-from routing.wish import program
+from routing.sim.engine import Able, Floats, Staff, Work
+from routing.wish import Wish, program
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 SHAPES = ("exponential", "lognormal", "gamma", "constant")
@@ -83,8 +83,8 @@ class Scenario:
         """The work item of each call, by number."""
         return items([it.like for it in self.types], work)
 
-    def may(self) -> list[list[bool]]:
-        """Which agent could take which type at once, under the scenario's own rules."""
+    def able(self) -> Able:
+        """Who could take what at once, under the scenario's own rules."""
         return able(self.staff, [it.like for it in self.types], self.policy)
 
 
@@ -108,17 +108,19 @@ def items(alike: Sequence[WorkItem], work: Work) -> Callable[[int], WorkItem]:
     return item_of
 
 
-def able(staff: Sequence[Staff], alike: Sequence[WorkItem], policy: Policy) -> list[list[bool]]:
-    """By agent and type: whether the type's first ring is for this agent."""
-    wishes = [program(it, policy).stages[0].wish for it in alike]
+def able(staff: Sequence[Staff], alike: Sequence[WorkItem], policy: Policy) -> Able:
+    """Who could take which type at once: for whom the first ring is."""
+    lines: dict[Wish, int] = {}
+    line_of = [lines.setdefault(program(it, policy).stages[0].wish, len(lines)) for it in alike]
+    personal = any(wish.only for wish in lines)
     known: dict[tuple[object, ...], list[bool]] = {}
     rows = []
     for agent in staff:
-        key = (agent.alike[:2], agent.extension if any(wish.only for wish in wishes) else "")
+        key = (agent.alike[:2], agent.extension if personal else "")
         if key not in known:
-            known[key] = [wish.met_by(agent.extension, agent.skills, agent.teams) for wish in wishes]
+            known[key] = [wish.met_by(agent.extension, agent.skills, agent.teams) for wish in lines]
         rows.append(known[key])
-    return rows
+    return Able(line_of, rows)
 
 
 def stream(seed: int, purpose: str, of: str) -> np.random.Generator:

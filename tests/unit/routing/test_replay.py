@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from core.events import DomainEvent
+from core.events.pbx import CallWaiting
 from core.events.routing import (
     AgentStateChanged,
     ItemAbandoned,
@@ -103,6 +104,17 @@ def test_how_it_was_is_told_in_the_same_figures() -> None:
 def test_a_caller_who_came_back_is_one_call() -> None:
     events = [state(0, "READY"), queued("a", 10), queued("a", 12, returned=True), *served("a", 20, 10, 30)]
     assert len(recorded_day(events, {}).work) == 1
+
+
+def test_what_the_ticket_said_counts_in_the_replay() -> None:
+    ticket = CallWaiting(
+        interaction_id="a", at=T0 + at(9), channel="c", queue="q", enqueued_at=T0 + at(9), problem="refund", tier="gold",
+        facts={"value": "60000", "owner": "101"},
+    )  # fmt: skip
+    day = recorded_day([ticket, *small_day()], {})
+    first = day.alike[int(day.work.kind[0])]
+    assert (first.tier, first.problem, first.value_minor, first.owner) == ("gold", "refund", 60_000, "101")
+    assert len(day.alike) == 2
 
 
 def test_a_day_on_which_nobody_came_is_refused() -> None:

@@ -37,7 +37,7 @@ def team(count: int, **skills: int) -> tuple[Staff, ...]:
 
 def lived(scenario: Scenario, seed: int = 1, pool: Matching | None = None) -> tuple[Work, Outcome]:
     work = draw(scenario.types, seed)
-    return work, run(work, scenario.staff, pool or Pool(scenario.policy), scenario.items(work), scenario.may())
+    return work, run(work, scenario.staff, pool or Pool(scenario.policy), scenario.items(work), scenario.able())
 
 
 # --- random numbers

@@ -35,7 +35,7 @@ def test_the_sample_is_a_scenario() -> None:
     assert [it.name for it in found.types] == ["zh", "en"] and len(found.staff) == 14
     assert found.staff[-1].shifts == ((0.0, 3 * 3600.0),) and found.staff[0].shifts == ((0.0, math.inf),)
     assert (found.types[0].rates[1].since_s, found.types[1].rates[0].until_s) == (5400.0, 14400.0)
-    assert found.may()[0] == [True, False] and found.may()[-1] == [True, True]
+    assert found.able().may[0] == [True, False] and found.able().may[-1] == [True, True]
 
 
 def test_rules_stand_in_the_file_or_beside_it(tmp_path: Path) -> None:
