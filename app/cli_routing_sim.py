@@ -58,7 +58,7 @@ def simulate(
 
 def replay(
     day: Annotated[str, typer.Option("--day", help="such as 2026-11-24, in the house's time zone")],
-    policy: Annotated[Path, typer.Option("--policy", help="rules (YAML)")],
+    policy: Annotated[Path | None, typer.Option("--policy", help="rules (YAML); without it those in force")] = None,
     against: AgainstOption = None,
     home: HomeOption = None,
     seed: Annotated[
@@ -76,36 +76,43 @@ def replay(
         wanted = date.fromisoformat(day)
     except ValueError as error:
         raise typer.BadParameter(f"'{day}' is no day; write 2026-11-24", param_hint="--day") from error
-    policies = {policy.name: _rules(policy)}
-    if against is not None:
-        policies[_name(against, policies)] = _rules(against)
+    given = {} if policy is None else {policy.name: _rules(policy)}
     place = home_folder(home)
     become_owner(place)
-    _tell(compare_day(asynchronously(_day(place, wanted, seed)), policies, Pool), plot, as_json=as_json)
+    recorded, in_force = asynchronously(_day(place, wanted, seed))
+    policies = given or {"the rules in force": in_force}
+    if against is not None:
+        policies[_name(against, policies)] = _rules(against)
+    _tell(compare_day(recorded, policies, Pool), plot, as_json=as_json)
 
 
-async def _day(home: Path, day: date, seed: int) -> RecordedDay:
+async def _day(home: Path, day: date, seed: int) -> tuple[RecordedDay, Policy]:
+    """The recorded day, and the rules in force now."""
     from zoneinfo import ZoneInfo
 
     from app.cli_data import database_url, existing
+    from app.routing_policy import document_of
     from core.clock import SystemClock
     from core.db.engine import Database
     from core.errors import BadInput
     from core.ids import new_id
     from core.settings import load_settings
+    from routing.policy.desk import PolicyDesk
     from routing.replay import recorded_day
     from routing.sim.recorded import events_of_day
     from routing.store import skills_of_agents
 
-    zone = ZoneInfo(load_settings(home / "aftercall.toml").time_zone)
-    database = await Database.open(existing(database_url(home)), clock=SystemClock(), ids=new_id, pool=1)
+    settings, clock = load_settings(home / "aftercall.toml"), SystemClock()
+    database = await Database.open(existing(database_url(home)), clock=clock, ids=new_id, pool=1)
     try:
+        in_force = await PolicyDesk(database, clock, document_of(settings)).load()
         async with database.read() as conn:
-            events, skills = await events_of_day(conn, day, zone), await skills_of_agents(conn)
+            events = await events_of_day(conn, day, ZoneInfo(settings.time_zone))
+            skills = await skills_of_agents(conn)
     finally:
         await database.close()
     try:
-        return recorded_day(events, skills, seed=seed)
+        return recorded_day(events, skills, seed=seed), in_force
     except ValueError as error:
         raise BadInput("routing:nothing-to-replay", f"{day}: {error}.") from error
 

@@ -103,5 +103,6 @@ def test_a_recorded_day_is_told_as_it_was_and_under_two_sets_of_rules(tmp_path: 
     found = json.loads(one.stdout)
     assert [side["name"] for side in found["sides"]] == ["as it was", "own.yaml", "returns_first.yaml"]
     assert found["differences"]["returns_zh"]["asa_s"]["mean"] < 0
+    assert '"the rules in force"' in said(*words[:3], *words[7:]).stdout
     empty = said(*words[:2], "2026-11-20", *words[3:])
     assert empty.exit_code and "nobody came" in str(empty.exception)
