@@ -67,37 +67,59 @@ def best_pairs(waiting: Sequence[Waiting], free: Sequence[Free]) -> list[Pair]:
 
 
 def matrix(waiting: Sequence[Waiting], free: Sequence[Free]) -> NDArray[np.float64]:
-    """Points by item and agent. Wishes and abilities that are alike are compared once."""
+    """Points by item and agent. Items that wish the same are compared once, with all agents at a time."""
     wishes: dict[Wish, int] = {}
     wish_of = np.array([wishes.setdefault(item.wish, len(wishes)) for item in waiting])
-    abilities: dict[tuple[object, ...], int] = {}
-    firsts: list[Free] = []
-    personal = {wish.only for wish in wishes} - {""}
-    ability_of = np.empty(len(free), dtype=np.int64)
-    for number, agent in enumerate(free):
-        own = agent.extension if agent.extension in personal else ""
-        key = (frozenset(agent.skills.items()), agent.teams, agent.kinds, own)
-        found = abilities.setdefault(key, len(abilities))
-        if found == len(firsts):
-            firsts.append(agent)
-        ability_of[number] = found
-    fits = np.array([[_fit(wish, agent) for agent in firsts] for wish in wishes])
-    weights = [wish.weights for wish in wishes]
-    idle_min = np.array([agent.idle_s for agent in free]) / 60
-    busy = np.array([agent.occupancy for agent in free]) * 100
-    # By wish and agent, then spread over the items of the same wish.
-    merit = fits[:, ability_of]
-    merit += np.outer([it.idle for it in weights], idle_min) + np.outer([it.occupancy for it in weights], busy)
+    crew = _Crew(free)
+    merits = np.array([crew.merits(wish) for wish in wishes])
     priority = np.array([item.priority + DUE * item.due for item in waiting])
-    points: NDArray[np.float64] = merit[wish_of] + priority[:, None]
-    points[(fits == NEVER)[:, ability_of][wish_of]] = (
-        NEVER  # one as bad as the other: such pairs are fillings, and dropped
-    )
+    points: NDArray[np.float64] = merits[wish_of] + priority[:, None]
+    points[np.isinf(points)] = NEVER  # one as bad as the other: such pairs are fillings, and dropped
     return points
 
 
-def _fit(wish: Wish, agent: Free) -> float:
-    if not wish.met_by(agent.extension, agent.skills, agent.teams, agent.kinds):
-        return NEVER
-    of_skills = wish.weights.fit * sum(agent.skills.get(skill, 0) for skill in wish.fit_of)
-    return of_skills + wish.weights.breadth * len(agent.skills)
+class _Crew:
+    """Free agents by column: their levels by skill, and the rest of what a wish may ask for."""
+
+    def __init__(self, free: Sequence[Free]) -> None:
+        self._free = free
+        skills = sorted({skill for agent in free for skill in agent.skills})
+        self._levels = {skill: np.array([agent.skills.get(skill, 0) for agent in free]) for skill in skills}
+        self._nobody = np.zeros(len(free))
+        self._breadth = np.array([len(agent.skills) for agent in free])
+        self._idle_min = np.array([agent.idle_s for agent in free]) / 60
+        self._busy = np.array([agent.occupancy for agent in free]) * 100
+        self._among: dict[tuple[str, object], NDArray[np.bool_]] = {}
+
+    def merits(self, wish: Wish) -> NDArray[np.float64]:
+        """Each agent's points for this wish; −inf where it is not met."""
+        weights = wish.weights
+        merit = weights.idle * self._idle_min + weights.breadth * self._breadth + weights.occupancy * self._busy
+        for skill in wish.fit_of if weights.fit else ():
+            merit = merit + weights.fit * self._levels.get(skill, self._nobody)
+        return np.where(self._met(wish), merit, -np.inf)
+
+    def _met(self, wish: Wish) -> NDArray[np.bool_]:
+        """As `Wish.met_by`, for all at once."""
+        met = self._those("kind", wish.kind)
+        if wish.only:
+            return met & self._those("extension", wish.only)
+        if wish.teams:
+            met = met & self._those("teams", wish.teams)
+        for skill, least in wish.skills:
+            met = met & (self._levels.get(skill, self._nobody) >= least)
+        return met
+
+    def _those(self, what: str, value: object) -> NDArray[np.bool_]:
+        found = self._among.get((what, value))
+        if found is None:
+            found = self._among[what, value] = np.array([_has(agent, what, value) for agent in self._free])
+        return found
+
+
+def _has(agent: Free, what: str, value: object) -> bool:
+    if what == "extension":
+        return agent.extension == value
+    if what == "kind":
+        return value in agent.kinds
+    return isinstance(value, frozenset) and not value.isdisjoint(agent.teams)

@@ -60,7 +60,7 @@ def draw(study: Study, file: Path) -> None:
             for number, side in enumerate(study.sides):
                 _bars(axes, classes, side, number, len(study.sides), figure, scale)
             axes.set_xticks(range(len(classes)), classes, rotation=30 if len(classes) > 5 else 0)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, axes.get_ylim()[1] if any(bar.get_height() for bar in axes.patches) else 1)
             axes.spines[["top", "right"]].set_visible(False)
         handles, labels = picture.axes[0].get_legend_handles_labels()
         picture.legend(handles, labels, loc="outside lower center", ncols=len(study.sides), frameon=False)

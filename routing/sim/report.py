@@ -41,7 +41,11 @@ class Estimate:
     days: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g}" if self.half is None else f"{self.mean:.4g} ± {self.half:.2g}"
+        """The interval with two digits that count, the mean no finer than that."""
+        if not self.half:
+            return f"{self.mean:.4g}"
+        decimals = min(4, max(0, 1 - math.floor(math.log10(self.half))))
+        return f"{self.mean + 0.0:.{decimals}f} ± {self.half:.{decimals}f}"
 
 
 def waits(work: Work, outcome: Outcome) -> Floats:

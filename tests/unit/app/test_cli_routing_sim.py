@@ -39,7 +39,7 @@ def test_a_scenario_is_told_per_class_with_intervals_and_twice_the_same() -> Non
 
 def test_as_json_it_is_one_object() -> None:
     found = json.loads(said("simulate", SAMPLE, "--seeds", "2", "--json").stdout)
-    assert set(found["sides"][0]["classes"]) == {"zh", "en", "all"}
+    assert set(found["sides"][0]["classes"]) == {"zh", "zh gold", "en", "all"}
     assert found["sides"][0]["classes"]["zh"]["asa_s"]["days"] == 2
 
 

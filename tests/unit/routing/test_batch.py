@@ -11,23 +11,31 @@ from hypothesis import strategies as st
 
 from routing.batch import DUE, NEVER, Free, Pair, Waiting, best_pairs, matrix
 from routing.policy.model import Weights
-from routing.wish import Wish
+from routing.wish import VOICE, Wish
 
 SKILLS = ("zh", "en", "refunds")
 WEIGHTS = Weights(idle=0.01, fit=0.02, breadth=-0.01, occupancy=-0.01)
 skill_sets = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5), max_size=3)
 
 
-def wish(skills: dict[str, int], only: str = "") -> Wish:
-    return Wish(tuple(sorted(skills.items())), only=only, weights=WEIGHTS, fit_of=tuple(sorted(skills)))
+def wish(skills: dict[str, int], only: str = "", teams: frozenset[str] = frozenset(), kind: str = "voice") -> Wish:
+    return Wish(tuple(sorted(skills.items())), teams, only, kind=kind, weights=WEIGHTS, fit_of=tuple(sorted(skills)))
 
 
 items = st.lists(
-    st.tuples(skill_sets, st.floats(-5, 20), st.booleans(), st.sampled_from(["", "", "", "a0"])), max_size=4
-).map(lambda them: [Waiting(f"i{n}", wish(s, only), p, due) for n, (s, p, due, only) in enumerate(them)])
-agents = st.lists(st.tuples(skill_sets, st.floats(0, 3600), st.floats(0, 1)), max_size=4).map(
-    lambda them: [Free(f"a{n}", s, idle_s=idle, occupancy=busy) for n, (s, idle, busy) in enumerate(them)]
-)
+    st.tuples(
+        skill_sets, st.floats(-5, 20), st.booleans(), st.sampled_from(["", "", "", "a0"]),
+        st.sampled_from([frozenset(), frozenset("x"), frozenset("xy")]), st.sampled_from(["voice", "voice", "chat"]),
+    ),
+    max_size=4,
+).map(lambda them: [Waiting(f"i{n}", wish(s, *more), p, due) for n, (s, p, due, *more) in enumerate(them)])  # fmt: skip
+agents = st.lists(
+    st.tuples(
+        skill_sets, st.sampled_from([frozenset(), frozenset("y")]), st.sampled_from([VOICE, frozenset({"voice", "chat"})]),
+        st.floats(0, 3600), st.floats(0, 1),
+    ),
+    max_size=4,
+).map(lambda them: [Free(f"a{n}", *about) for n, about in enumerate(them)])  # fmt: skip
 
 
 def points(item: Waiting, agent: Free) -> float | None:

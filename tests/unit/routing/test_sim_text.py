@@ -9,6 +9,7 @@ import pytest
 
 import routing.sim
 from routing.policy.model import Policy, QueuePolicy
+from routing.policy.text import load
 from routing.sim.text import ScenarioRefused, read_scenario
 
 SAMPLE = Path(routing.sim.__file__).with_name("sample.yaml")
@@ -31,10 +32,11 @@ def refused(text: str) -> list[str]:
 
 
 def test_the_sample_is_a_scenario() -> None:
-    found = read_scenario(SAMPLE.read_text("utf-8"), no_rules)
-    assert [it.name for it in found.types] == ["zh", "en"] and len(found.staff) == 14
+    found = read_scenario(SAMPLE.read_text("utf-8"), lambda text, source: load(text, source).policy)
+    assert [it.name for it in found.types] == ["zh", "zh gold", "en"] and len(found.staff) == 14
+    assert found.policy.class_of(found.policy.queue("zh"), "gold").base == 3
     assert found.staff[-1].shifts == ((0.0, 3 * 3600.0),) and found.staff[0].shifts == ((0.0, math.inf),)
-    assert (found.types[0].rates[1].since_s, found.types[1].rates[0].until_s) == (5400.0, 14400.0)
+    assert (found.types[0].rates[1].since_s, found.types[2].rates[0].until_s) == (5400.0, 14400.0)
     assert found.able().may[0] == [True, False] and found.able().may[-1] == [True, True]
 
 
