@@ -25,7 +25,7 @@ from routing.model import WorkItem
 from routing.policy.model import Policy
 from routing.sim import report
 from routing.sim.engine import NOBODY, Floats, Matching, Outcome, Staff, Work, run
-from routing.sim.scenario import able, group_names, items, stream
+from routing.sim.scenario import able, group_names, items, limits, stream
 
 AT_WORK = frozenset({"READY", "RESERVED", "ENGAGED", "WRAP_UP"})
 UNKNOWN_HANDLE_S = 180.0  # of a queue in which nobody was answered all day
@@ -34,7 +34,7 @@ UNKNOWN_HANDLE_S = 180.0  # of a queue in which nobody was answered all day
 @dataclass
 class _Call:
     item: WorkItem
-    ended: str = ""  # answered, abandoned, other; "" = still waits
+    ended: str = ""  # answered, abandoned, sent on; "" = still waits
     waited_s: float = 0.0
     offer_id: str = ""
     ring_s: float = 0.0
@@ -95,7 +95,7 @@ def recorded_day(
             case told.ItemAbandoned() if call := calls.get((event.interaction_id, event.queue)):
                 call.ended, call.waited_s = "abandoned", event.waited_s
             case told.ItemOverflowed() if call := calls.get((event.interaction_id, event.queue)):
-                call.ended, call.waited_s = "other", (event.at - call.item.enqueued_at).total_seconds()
+                call.ended, call.waited_s = "sent on", (event.at - call.item.enqueued_at).total_seconds()
             case told.AgentStateChanged():
                 _attend(presence.setdefault(event.extension, []), event)
     if not calls or latest is None:
@@ -165,12 +165,14 @@ def _day(
     ring = np.array([call.ring_s for call in calls], dtype=float)
     answered = np.array([call.ended == "answered" for call in calls])
     gone = np.array([call.ended == "abandoned" for call in calls])
+    sent_on = np.array([call.ended == "sent on" for call in calls])
     queue = np.array([call.item.queue for call in calls])
     handle = _handles(np.array([call.handle_s for call in calls], dtype=float), answered, queue, seed)
     ring = np.where(answered, ring, float(np.median(ring[answered])) if answered.any() else 0.0)
+    none, nobody = np.zeros(len(calls), dtype=np.int64), np.zeros(0)
     was = Outcome(
-        np.where(answered, at + waited - ring, math.nan), np.full(len(calls), NOBODY, dtype=np.int64),
-        np.where(gone, at + waited, math.nan), np.zeros(len(calls), dtype=np.int64), np.zeros(0), np.zeros(0), seconds(latest),
+        np.where(answered, at + waited - ring, math.nan), none + NOBODY, np.where(gone, at + waited, math.nan),
+        np.where(sent_on, at + waited, math.nan), none, nobody, nobody, seconds(latest),
     )  # fmt: skip
     work = Work(at, kind, handle + ring, _patience(waited, gone, queue, seed), ring)
     return RecordedDay(began, work, alike, staff, was, goals)
@@ -210,7 +212,14 @@ def _patience(waited: Floats, gone: np.ndarray, queue: np.ndarray, seed: int) ->
 
 def replay(day: RecordedDay, pool: Matching, policy: Policy) -> Outcome:
     """The day under the pool's rules."""
-    return run(day.work, day.staff, pool, items(day.alike, day.work), able(day.staff, day.alike, policy))
+    return run(
+        day.work,
+        day.staff,
+        pool,
+        items(day.alike, day.work),
+        able(day.staff, day.alike, policy),
+        limits(day.alike, policy),
+    )
 
 
 def figures(day: RecordedDay, outcome: Outcome) -> tuple[report.Day, report.Day]:

@@ -49,8 +49,8 @@ class Estimate:
 
 
 def waits(work: Work, outcome: Outcome) -> Floats:
-    """By call: how long it waited until it was answered or hung up; nan for those left when everybody had gone."""
-    return np.fmin(outcome.begun + work.ring_s, outcome.hung_up) - work.at
+    """By call: how long it waited until it was answered, hung up or was sent on; nan for those left when all had gone."""
+    return np.fmin(np.fmin(outcome.begun + work.ring_s, outcome.hung_up), outcome.sent_on) - work.at
 
 
 def of_classes(work: Work, outcome: Outcome, classes: Classes, *, warm_up_s: float = 0.0) -> Day:
@@ -73,16 +73,16 @@ def _class(work: Work, outcome: Outcome, waited: Floats, within: Floats, short: 
         int(answered.sum()), int(abandoned.sum()), int((answered & (waited <= within)).sum()),
         int((abandoned & (waited <= within)).sum()), int((abandoned & (waited < short)).sum()),
     )  # fmt: skip
-    offered = int(of.sum())
+    offered, sent_on = int(of.sum()), int((of & ~np.isnan(outcome.sent_on)).sum())
     known = of & ~np.isnan(waited)
     levels = {name: level(counts) for name, level in measures.SERVICE_LEVELS.items()}
     return {
         "offered": offered, "answered": counts.answered, "abandoned": counts.abandoned,
-        "left": offered - counts.answered - counts.abandoned, **levels,
+        "sent_on": sent_on, "left": offered - counts.answered - counts.abandoned - sent_on, **levels,
         "abandonment": measures.abandonment(counts),
         "asa_s": measures.asa_s(float(waited[answered].sum()), counts.answered),
         "wait_s": float(waited[known].mean()) if known.any() else None,
-        "p_wait": float((outcome.begun[answered] > work.at[answered]).sum() + counts.abandoned) / int(known.sum())
+        "p_wait": float((outcome.begun[answered] > work.at[answered]).sum() + counts.abandoned + sent_on) / int(known.sum())
         if known.any() else None,
         "p90_wait_s": float(np.percentile(waited[known], 90)) if known.any() else None,
         "longest_wait_s": float(waited[known].max()) if known.any() else None,

@@ -97,7 +97,7 @@ def test_a_call_whose_caller_hung_up_would_have_taken_as_long_as_another_of_its_
 def test_how_it_was_is_told_in_the_same_figures() -> None:
     day = recorded_day(small_day(), {})
     classes, _ = figures(day, day.was)
-    assert (classes["q"]["answered"], classes["q"]["abandoned"], classes["q"]["left"]) == (2, 1, 1)
+    assert [classes["q"][what] for what in ("answered", "abandoned", "sent_on", "left")] == [2, 1, 1, 0]
     assert classes["q"]["asa_s"] == pytest.approx((5 + 78) / 2)
 
 

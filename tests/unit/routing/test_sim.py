@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing import erlang
-from routing.policy.model import CHOICES, Policy, PriorityClass, QueuePolicy, Ring
+from routing.policy.model import CHOICES, Overflow, Policy, PriorityClass, QueuePolicy, Ring
 from routing.pool import Pool
 from routing.sim import report
 from routing.sim.engine import Matching, Outcome, Staff, Work, run
@@ -114,6 +114,27 @@ def test_a_ring_that_widens_is_acted_on_at_its_second_and_not_at_the_next_event(
     it = CallType("q", like("q"), (Rate(0, 600, 60),), Duration(5, "constant"))
     work, outcome = lived(Scenario("s", (it,), team(9, en=3), policy))
     assert outcome.begun - work.at == pytest.approx(np.full(len(work), 30.0))
+
+
+def limited(then: Overflow) -> Policy:
+    return Policy({"q": QueuePolicy("q", {"zh": 1}, max_wait_s=30, overflow={"timeout": then}), "r": QueuePolicy("r")})
+
+
+def test_nobody_waits_longer_than_the_queue_lets_them_and_who_is_sent_on_has_no_other_end() -> None:
+    it = CallType("q", like("q"), (Rate(0, HOUR, 240),), Duration(60), Duration(40))
+    scenario = Scenario("s", (it,), team(2, zh=3), limited(Overflow("voicemail")))
+    (side,) = simulate(scenario, {"rules": scenario.policy}, Pool, range(3)).sides
+    found = {figure: estimate.mean for figure, estimate in side.classes["q"].items()}
+    assert found["sent_on"] > 0 and found["abandoned"] > 0 and found["longest_wait_s"] == pytest.approx(30)
+    assert found["offered"] == pytest.approx(found["answered"] + found["abandoned"] + found["sent_on"])
+
+
+def test_who_is_sent_on_to_another_queue_waits_there_with_the_wait_they_have() -> None:
+    it = CallType("q", like("q"), (Rate(0, 600, 60),), Duration(5, "constant"))
+    scenario = Scenario("s", (it,), team(9, en=3), limited(Overflow("queue", "r")))
+    (side,) = simulate(scenario, {"rules": scenario.policy}, Pool, [1]).sides
+    assert side.classes["q"]["asa_s"].mean == pytest.approx(30)
+    assert side.classes["q"]["sent_on"].mean == side.classes["q"]["left"].mean == 0
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.floats(20, 400))
