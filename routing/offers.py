@@ -53,11 +53,11 @@ class Offers:
         # The link broke before the switch said whether it took the order.
         self._unclear: deque[Offer] = deque(maxlen=KEEP_UNCLEAR)
 
-    def make(self, pair: Assignment) -> None:
-        """Reserves the agent for the waiting caller, and sets the carrying out going."""
+    def make(self, pair: Assignment, *, why: str = "") -> None:
+        """Reserves the agent for the waiting caller, and sets the carrying out going. `why`: when it was not the matcher."""
         interaction_id, extension = pair.interaction_id, pair.extension
         item = self._book.waiting[interaction_id]
-        why = chosen(pair, self._book.policy(item.queue))
+        why = why or chosen(pair, self._book.policy(item.queue))
         offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), why=why)
         if not self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor="rule:matcher"):
             self._book.wait(item)

@@ -92,17 +92,16 @@ class Overflows:
             return
         way = self._book.policy(item.queue).overflow_for(reason)
         if way.to == "queue":
-            self._to_queue(item, way, reason)
+            if way.target not in item.been_in:  # else round in a circle: they wait where they are
+                self.to_queue(item, way.target, reason)
         else:
             self._book.leave(ix)
             self._spawn(self._send_away(item, way, reason))
 
-    def _to_queue(self, item: WorkItem, way: Overflow, reason: str) -> None:
+    def to_queue(self, item: WorkItem, queue: str, reason: str, *, actor: str = "") -> None:
         """They go on waiting, with their wait, music and place, under another queue's rules."""
-        if way.target in item.been_in:
-            return  # round in a circle: they wait where they are
-        moved = replace(item, queue=way.target, been_in=(*item.been_in, item.queue))
-        self._tell(item, reason, f"queue:{way.target}")
+        moved = replace(item, queue=queue, been_in=() if actor else (*item.been_in, item.queue))
+        self._tell(item, reason, f"queue:{queue}", actor)
         self._book.wait(moved)
         self._book.stream.emit(ItemQueued(
             interaction_id=item.interaction_id, at=self._book.clock.now(), queue=moved.queue, enqueued_at=item.enqueued_at,
@@ -122,17 +121,20 @@ class Overflows:
 
     async def _send_away(self, item: WorkItem, way: Overflow, reason: str) -> None:
         try:
+            if way.to == "number":
+                await self._telephony.set_variables(item.channel, {"AC_AWAY": way.target})
             await self._telephony.send_away(item.channel, way.to)
         except Exception as error:
             structlog.get_logger().warning("not_sent_away", interaction_id=item.interaction_id, reason=str(error))
             self._book.put_back(item)
             self._start(item.interaction_id, AGAIN_S, reason)
             return
-        self._tell(item, reason, way.to)
+        self._tell(item, reason, f"{way.to}:{way.target}" if way.target else way.to)
 
-    def _tell(self, item: WorkItem, reason: str, to: str) -> None:
+    def _tell(self, item: WorkItem, reason: str, to: str, actor: str = "") -> None:
         self._book.stream.emit(ItemOverflowed(
-            interaction_id=item.interaction_id, at=self._book.clock.now(), queue=item.queue, reason=reason, to=to
+            interaction_id=item.interaction_id, at=self._book.clock.now(), queue=item.queue, reason=reason, to=to,
+            actor=actor,
         ))  # fmt: skip
 
 

@@ -87,9 +87,9 @@ class Calls:
         and what the verb needs. Raises NotFound, Refused, BadInput, Unavailable, AftercallError."""
         if order["what"] == "parked":
             return {"items": self.parked()}
-        if not self._linked():
-            raise Unavailable("switch", "The telephone switch does not answer now.")
         ix = order["interaction_id"]
+        if not self._linked() and (ix in self._parked or self._book.offers_for(ix)):
+            raise Unavailable("switch", "The telephone switch does not answer now.")
         lock = self._locks.get(ix) or asyncio.Lock()
         self._locks[ix] = lock
         async with lock:  # the same asked twice at once is done once
@@ -115,6 +115,10 @@ class Calls:
                 offer = self._book.offers.get(offer_id)
                 if offer is not None and offer.purpose == "take_over":
                     self._let_go(ix, but=leg_id)
+            case pbx.CallHeld(extension=extension, by_order=True):
+                self._found_held(ix, extension)
+            case pbx.CallResumed(extension=extension, by_order=True):
+                self._change(ix, lambda it: it.extension == extension and it.doing is Doing.HELD, doing=Doing.TALKING)
             case pbx.CallWaiting():
                 self._parked.pop(ix, None)
             case pbx.CallEnded():
@@ -133,6 +137,12 @@ class Calls:
                 if it.doing is Doing.CONFERENCE:
                     self._spawn(self._quietly(LeaveRoom(caller=it.caller, leg_id=it.leg_id)))
                 self._handled[it.offer_id] = replace(it, doing=Doing.TALKING, heir="", target=None)
+
+    def _found_held(self, ix: str, extension: str) -> None:
+        """By a process before us; our own holds are known before they are told."""
+        offer = next((it for it in self._book.offers_for(ix) if it.extension == extension and it.connected_at), None)
+        if offer is not None and offer.offer_id not in self._handled:
+            self._handled[offer.offer_id] = replace(_handling(offer), doing=Doing.HELD)
 
     def _change(self, ix: str, fits: Callable[[Handling], bool], **values: Any) -> None:
         for key, it in self._handled.items():
@@ -391,7 +401,7 @@ class Calls:
         return agent
 
     def _offer_of(self, leg_id: str) -> Offer | None:
-        return self._book.offers.get(leg_id.rpartition("-")[2])
+        return next((it for it in self._book.offers.values() if it.leg_id == leg_id), None)
 
     def _dialled_in_last_hour(self) -> int:
         since = self._book.clock.monotonic() - HOUR_S

@@ -137,7 +137,7 @@ def test_what_is_written_down_is_read_back_the_same(document: Document) -> None:
 
 
 @settings(max_examples=300)
-@given(damaged())
+@given(damaged() | damaged(EVERYTHING))
 def test_a_damaged_text_is_good_or_refused_and_never_anything_else(text: str) -> None:
     try:
         document = load(text, "damaged.yaml")
