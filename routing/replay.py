@@ -70,7 +70,8 @@ def recorded_day(
 ) -> RecordedDay:
     """A day from its events, in the order in which they were told. `skills` by extension: of agents whom nothing is known of,
     nothing is asked. Raises ValueError when nothing came."""
-    calls: dict[tuple[str, str], _Call] = {}
+    came: list[_Call] = []
+    calls: dict[tuple[str, str], _Call] = {}  # by interaction and queue: who was moved is known in each
     tickets: dict[str, WorkItem] = {}
     offers: dict[str, _Call] = {}
     presence: dict[str, list[list[datetime | None]]] = {}
@@ -81,9 +82,9 @@ def recorded_day(
         match event:
             case CallWaiting():
                 tickets[event.interaction_id] = item_of(event)
-            case told.ItemQueued() if not event.returned:
-                item = _item(event, tickets.get(event.interaction_id))
-                calls.setdefault((event.interaction_id, event.queue), _Call(item))
+            case told.ItemQueued() if (event.interaction_id, event.queue) not in calls:
+                came.append(_Call(_item(event, tickets.get(event.interaction_id))))
+                calls[event.interaction_id, event.queue] = came[-1]
             case told.OfferAccepted() if call := calls.get((event.interaction_id, event.queue)):
                 call.ended, call.waited_s, call.ring_s = "answered", event.waited_s, event.ring_s
                 call.offer_id = event.offer_id
@@ -95,12 +96,15 @@ def recorded_day(
             case told.ItemAbandoned() if call := calls.get((event.interaction_id, event.queue)):
                 call.ended, call.waited_s = "abandoned", event.waited_s
             case told.ItemOverflowed() if call := calls.get((event.interaction_id, event.queue)):
+                if event.to.startswith("queue:"):  # waits there, and is one call
+                    calls[event.interaction_id, event.to.removeprefix("queue:")] = call
+                    continue
                 call.ended, call.waited_s = "sent on", (event.at - call.item.enqueued_at).total_seconds()
             case told.AgentStateChanged():
                 _attend(presence.setdefault(event.extension, []), event)
-    if not calls or latest is None:
+    if not came or latest is None:
         raise ValueError("nobody came on that day: there is nothing to replay")
-    return _day(list(calls.values()), presence, skills, teams or {}, goals or {}, seed, latest)
+    return _day(came, presence, skills, teams or {}, goals or {}, seed, latest)
 
 
 def _item(event: told.ItemQueued, ticket: WorkItem | None) -> WorkItem:
