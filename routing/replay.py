@@ -178,7 +178,7 @@ def _day(
         np.where(answered, at + waited - ring, math.nan), none + NOBODY, np.where(gone, at + waited, math.nan),
         np.where(sent_on, at + waited, math.nan), none, nobody, nobody, seconds(latest),
     )  # fmt: skip
-    work = Work(at, kind, handle + ring, _patience(waited, gone, queue, seed), ring)
+    work = Work(at, kind, handle + ring, _patience(np.where(answered, waited - ring, waited), gone, queue, seed), ring)
     return RecordedDay(began, work, alike, staff, was, goals)
 
 
@@ -202,8 +202,9 @@ def _handles(handle: Floats, answered: np.ndarray, queue: np.ndarray, seed: int)
 
 
 def _patience(waited: Floats, gone: np.ndarray, queue: np.ndarray, seed: int) -> Floats:
-    """Who hung up had just this patience. The others had waited so far, and would have gone on for a time with the mean that
-    fits the queue's day best: all waiting / abandons. A queue in which nobody hung up waits for ever."""
+    """Who hung up had just this patience. The others had waited so far (until a phone rang: then nobody hangs up in a replay),
+    and would have gone on for a time with the mean that fits the queue's day best: all waiting / abandons. A queue in which
+    nobody hung up waits for ever."""
     patience = waited.copy()
     for name in sorted(set(queue.tolist())):
         here = queue == name
@@ -229,8 +230,9 @@ def replay(day: RecordedDay, pool: Matching, policy: Policy) -> Outcome:
 def figures(day: RecordedDay, outcome: Outcome) -> tuple[report.Day, report.Day]:
     """Per class, and per group of equal agents (those who were there at the same time)."""
     classes = report.of_classes(day.work, outcome, day.classes)
-    if not len(outcome.there_s):
-        return classes, {}
+    if not len(outcome.there_s):  # how it was: who was overtaken was not written down
+        unknown: report.Figures = {"overtaken": None, "most_overtaken": None}
+        return {name: {**of, **unknown} for name, of in classes.items()}, {}
     # No two agents' days are alike to the second: here those are equal who can do the same.
     alike = [Staff(agent.extension, agent.skills, agent.teams) for agent in day.staff]
     return classes, report.of_agents(outcome, alike, group_names(alike))

@@ -1,7 +1,7 @@
 """What an outcome means: figures per class and per group of equal agents, with intervals, and differences between rules.
 
-Pure. A day simulated with several seeds gives each figure as mean ± half a 95 % interval (Student's t over the days); one
-long run is cut into batches for the same purpose. Two sets of rules are compared day by day, on the same random numbers.
+Pure. A day simulated with several seeds gives each figure as mean ± half a 95 % interval (Student's t over the days). Two
+sets of rules are compared day by day, on the same random numbers.
 Invariant: a figure that nothing stands behind is None, and a day without it is left out.
 """
 
@@ -43,7 +43,7 @@ class Estimate:
     def __str__(self) -> str:
         """The interval with two digits that count, the mean no finer than that."""
         if not self.half:
-            return f"{self.mean:.4g}"
+            return f"{self.mean:.0f}" if abs(self.mean) >= 1000 else f"{self.mean:.4g}"
         decimals = min(4, max(0, 1 - math.floor(math.log10(self.half))))
         return f"{self.mean + 0.0:.{decimals}f} ± {self.half:.{decimals}f}"
 
@@ -142,15 +142,6 @@ def differences(ours: Sequence[Day], theirs: Sequence[Day]) -> dict[str, dict[st
 
 def _minus(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
-
-
-def batch_means(values: Floats, batches: int = 30) -> Estimate:
-    """Mean of one long run of values that depend on their neighbours, with an interval from the means of its batches."""
-    size = len(values) // batches
-    means = values[: size * batches].reshape(batches, size).mean(axis=1)
-    found = estimate([float(mean) for mean in means])
-    assert found is not None
-    return found
 
 
 SHOWN = ("offered", "sl_offered", "asa_s", "abandonment", "longest_wait_s", "overtaken", "most_overtaken")
