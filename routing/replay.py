@@ -25,7 +25,7 @@ from routing.model import WorkItem
 from routing.policy.model import Policy
 from routing.sim import report
 from routing.sim.engine import NOBODY, Floats, Matching, Outcome, Staff, Work, run
-from routing.sim.scenario import able, group_names, items, stream
+from routing.sim.scenario import able, group_names, items, limits, stream
 
 AT_WORK = frozenset({"READY", "RESERVED", "ENGAGED", "WRAP_UP"})
 UNKNOWN_HANDLE_S = 180.0  # of a queue in which nobody was answered all day
@@ -34,7 +34,7 @@ UNKNOWN_HANDLE_S = 180.0  # of a queue in which nobody was answered all day
 @dataclass
 class _Call:
     item: WorkItem
-    ended: str = ""  # answered, abandoned, other; "" = still waits
+    ended: str = ""  # answered, abandoned, sent on; "" = still waits
     waited_s: float = 0.0
     offer_id: str = ""
     ring_s: float = 0.0
@@ -70,7 +70,8 @@ def recorded_day(
 ) -> RecordedDay:
     """A day from its events, in the order in which they were told. `skills` by extension: of agents whom nothing is known of,
     nothing is asked. Raises ValueError when nothing came."""
-    calls: dict[tuple[str, str], _Call] = {}
+    came: list[_Call] = []
+    calls: dict[tuple[str, str], _Call] = {}  # by interaction and queue: who was moved is known in each
     tickets: dict[str, WorkItem] = {}
     offers: dict[str, _Call] = {}
     presence: dict[str, list[list[datetime | None]]] = {}
@@ -81,9 +82,9 @@ def recorded_day(
         match event:
             case CallWaiting():
                 tickets[event.interaction_id] = item_of(event)
-            case told.ItemQueued() if not event.returned:
-                item = _item(event, tickets.get(event.interaction_id))
-                calls.setdefault((event.interaction_id, event.queue), _Call(item))
+            case told.ItemQueued() if (event.interaction_id, event.queue) not in calls:
+                came.append(_Call(_item(event, tickets.get(event.interaction_id))))
+                calls[event.interaction_id, event.queue] = came[-1]
             case told.OfferAccepted() if call := calls.get((event.interaction_id, event.queue)):
                 call.ended, call.waited_s, call.ring_s = "answered", event.waited_s, event.ring_s
                 call.offer_id = event.offer_id
@@ -95,12 +96,15 @@ def recorded_day(
             case told.ItemAbandoned() if call := calls.get((event.interaction_id, event.queue)):
                 call.ended, call.waited_s = "abandoned", event.waited_s
             case told.ItemOverflowed() if call := calls.get((event.interaction_id, event.queue)):
-                call.ended, call.waited_s = "other", (event.at - call.item.enqueued_at).total_seconds()
+                if event.to.startswith("queue:"):  # waits there, and is one call
+                    calls[event.interaction_id, event.to.removeprefix("queue:")] = call
+                    continue
+                call.ended, call.waited_s = "sent on", (event.at - call.item.enqueued_at).total_seconds()
             case told.AgentStateChanged():
                 _attend(presence.setdefault(event.extension, []), event)
-    if not calls or latest is None:
+    if not came or latest is None:
         raise ValueError("nobody came on that day: there is nothing to replay")
-    return _day(list(calls.values()), presence, skills, teams or {}, goals or {}, seed, latest)
+    return _day(came, presence, skills, teams or {}, goals or {}, seed, latest)
 
 
 def _item(event: told.ItemQueued, ticket: WorkItem | None) -> WorkItem:
@@ -165,14 +169,16 @@ def _day(
     ring = np.array([call.ring_s for call in calls], dtype=float)
     answered = np.array([call.ended == "answered" for call in calls])
     gone = np.array([call.ended == "abandoned" for call in calls])
+    sent_on = np.array([call.ended == "sent on" for call in calls])
     queue = np.array([call.item.queue for call in calls])
     handle = _handles(np.array([call.handle_s for call in calls], dtype=float), answered, queue, seed)
     ring = np.where(answered, ring, float(np.median(ring[answered])) if answered.any() else 0.0)
+    none, nobody = np.zeros(len(calls), dtype=np.int64), np.zeros(0)
     was = Outcome(
-        np.where(answered, at + waited - ring, math.nan), np.full(len(calls), NOBODY, dtype=np.int64),
-        np.where(gone, at + waited, math.nan), np.zeros(len(calls), dtype=np.int64), np.zeros(0), np.zeros(0), seconds(latest),
+        np.where(answered, at + waited - ring, math.nan), none + NOBODY, np.where(gone, at + waited, math.nan),
+        np.where(sent_on, at + waited, math.nan), none, nobody, nobody, seconds(latest),
     )  # fmt: skip
-    work = Work(at, kind, handle + ring, _patience(waited, gone, queue, seed), ring)
+    work = Work(at, kind, handle + ring, _patience(np.where(answered, waited - ring, waited), gone, queue, seed), ring)
     return RecordedDay(began, work, alike, staff, was, goals)
 
 
@@ -196,8 +202,9 @@ def _handles(handle: Floats, answered: np.ndarray, queue: np.ndarray, seed: int)
 
 
 def _patience(waited: Floats, gone: np.ndarray, queue: np.ndarray, seed: int) -> Floats:
-    """Who hung up had just this patience. The others had waited so far, and would have gone on for a time with the mean that
-    fits the queue's day best: all waiting / abandons. A queue in which nobody hung up waits for ever."""
+    """Who hung up had just this patience. The others had waited so far (until a phone rang: then nobody hangs up in a replay),
+    and would have gone on for a time with the mean that fits the queue's day best: all waiting / abandons. A queue in which
+    nobody hung up waits for ever."""
     patience = waited.copy()
     for name in sorted(set(queue.tolist())):
         here = queue == name
@@ -210,14 +217,22 @@ def _patience(waited: Floats, gone: np.ndarray, queue: np.ndarray, seed: int) ->
 
 def replay(day: RecordedDay, pool: Matching, policy: Policy) -> Outcome:
     """The day under the pool's rules."""
-    return run(day.work, day.staff, pool, items(day.alike, day.work), able(day.staff, day.alike, policy))
+    return run(
+        day.work,
+        day.staff,
+        pool,
+        items(day.alike, day.work),
+        able(day.staff, day.alike, policy),
+        limits(day.alike, policy),
+    )
 
 
 def figures(day: RecordedDay, outcome: Outcome) -> tuple[report.Day, report.Day]:
     """Per class, and per group of equal agents (those who were there at the same time)."""
     classes = report.of_classes(day.work, outcome, day.classes)
-    if not len(outcome.there_s):
-        return classes, {}
+    if not len(outcome.there_s):  # how it was: who was overtaken was not written down
+        unknown: report.Figures = {"overtaken": None, "most_overtaken": None}
+        return {name: {**of, **unknown} for name, of in classes.items()}, {}
     # No two agents' days are alike to the second: here those are equal who can do the same.
     alike = [Staff(agent.extension, agent.skills, agent.teams) for agent in day.staff]
     return classes, report.of_agents(outcome, alike, group_names(alike))

@@ -2,15 +2,15 @@
 
 Draws nothing (`scenario.py` does, or a recorded day) and judges nothing (`report.py` does): the same work, agents and rules
 give the same outcome. Times are seconds since the beginning.
-Invariants: a call has one end: answered, abandoned, or left waiting when everybody had gone home; an agent has one call, and
-finishes it after the shift's end; at one and the same moment calls end before others come.
+Invariants: a call has one end: answered, abandoned, sent on, or left waiting when everybody had gone home; an agent has one
+call, and finishes it after the shift's end; at one and the same moment calls end before others come.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from math import inf, nan
 from typing import Protocol
@@ -23,7 +23,7 @@ from routing.model import WorkItem
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 NOBODY = -1
-_FINISH, _START, _STOP, _HANG_UP = range(4)
+_FINISH, _START, _STOP, _LIMIT, _HANG_UP = range(5)
 
 
 class Made(Protocol):
@@ -88,13 +88,22 @@ class Able:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Who still waits after so long is sent on: to the queue `then`, with the wait they have; "" = to where nobody waits."""
+
+    after_s: float
+    then: str = ""
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """By call: when it was given to an agent and to whom (nan, NOBODY), when it hung up (nan), and by how many it was overtaken
-    that came later and went to somebody who could have taken it. By agent: seconds of work, and seconds there."""
+    """By call: when it was given to an agent and to whom (nan, NOBODY), when it hung up or was sent away (nan), and by how many
+    it was overtaken that came later and went to somebody who could have taken it. By agent: seconds of work, and there."""
 
     begun: Floats
     agent: Ints
     hung_up: Floats
+    sent_on: Floats
     overtaken: Ints
     busy_s: Floats
     there_s: Floats
@@ -107,20 +116,22 @@ def run(
     pool: Matching,
     item_of: Callable[[int], WorkItem],
     able: Able | None = None,
+    limits: Sequence[Limit | None] = (),
 ) -> Outcome:
     """Lives through all of it. `item_of(number)`: the call as a work item with an id of its own. `able`: for
-    counting who was overtaken; without it nobody is counted."""
+    counting who was overtaken; without it nobody is counted. `limits`: by type, how long it may wait."""
     total, crew = len(work), len(staff)
     arrivals = [*work.at.tolist(), inf]
     handle, patience = work.handle_s.tolist(), work.patience_s.tolist()
-    begun, agent_of, hung_up = [nan] * total, [NOBODY] * total, [nan] * total
+    begun, agent_of, hung_up, sent_on = [nan] * total, [NOBODY] * total, [nan] * total, [nan] * total
+    limit_of = [limits[kind] for kind in work.kind.tolist()] if any(limits) else [None] * total
     index = {agent.extension: number for number, agent in enumerate(staff)}
     extensions = [agent.extension for agent in staff]
     skills, teams = [agent.skills for agent in staff], [agent.teams for agent in staff]
     on_shift, engaged = [False] * crew, [False] * crew
     busy_s, there_s, came_at = [0.0] * crew, [0.0] * crew, [0.0] * crew
     numbers: dict[str, int] = {}  # those who wait
-    ids: dict[int, str] = {}  # of those who may hang up
+    ids: dict[int, str] = {}  # of those who may hang up or be sent on
     counter = _Overtakes(work.kind.tolist(), able) if able is not None else None
 
     events = [
@@ -169,6 +180,18 @@ def run(
                     if counter is not None:
                         counter.leave(who)
                 continue
+            elif what == _LIMIT:
+                gone, limit = ids.get(who, ""), limit_of[who]
+                if not gone or limit is None:
+                    continue
+                pool.drop(gone)
+                if counter is not None:
+                    counter.leave(who)
+                if not limit.then:
+                    del numbers[gone], ids[who]
+                    sent_on[who] = now
+                    continue
+                put(replace(item_of(who), interaction_id=gone, queue=limit.then), arrivals[who], now)
             elif what == _START:
                 on_shift[who], came_at[who] = True, now
                 if engaged[who]:
@@ -188,16 +211,21 @@ def run(
             ids.pop(taken, None)
             if counter is not None:
                 counter.take(taken, who)
-        if came >= 0 and patience[came] < inf and agent_of[came] < 0:
-            ids[came] = item.interaction_id
-            heappush(events, (now + patience[came], _HANG_UP, came))
+        if came >= 0 and agent_of[came] < 0:
+            if patience[came] < inf:
+                ids[came] = item.interaction_id
+                heappush(events, (now + patience[came], _HANG_UP, came))
+            limit = limit_of[came]
+            if limit is not None:
+                ids[came] = item.interaction_id
+                heappush(events, (now + limit.after_s, _LIMIT, came))
         next_ring = next_widening()
         widening = inf if next_ring is None else max(now, next_ring)
     for who in range(crew):
         if on_shift[who]:
             there_s[who] += max(now, came_at[who]) - came_at[who]
     return Outcome(
-        np.array(begun), np.array(agent_of, dtype=np.int64), np.array(hung_up),
+        np.array(begun), np.array(agent_of, dtype=np.int64), np.array(hung_up), np.array(sent_on),
         np.array(counter.count if counter is not None else [0] * total, dtype=np.int64),
         np.array(busy_s), np.array(there_s), now,
     )  # fmt: skip
@@ -216,7 +244,8 @@ class _Overtakes:
         self._line_of[number][number] = None
 
     def leave(self, number: int) -> None:
-        del self._line_of[number][number]
+        """Who was sent on stands in no line any more."""
+        self._line_of[number].pop(number, None)
 
     def take(self, number: int, who: int) -> None:
         self.leave(number)

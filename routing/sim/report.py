@@ -1,7 +1,7 @@
 """What an outcome means: figures per class and per group of equal agents, with intervals, and differences between rules.
 
-Pure. A day simulated with several seeds gives each figure as mean ± half a 95 % interval (Student's t over the days); one
-long run is cut into batches for the same purpose. Two sets of rules are compared day by day, on the same random numbers.
+Pure. A day simulated with several seeds gives each figure as mean ± half a 95 % interval (Student's t over the days). Two
+sets of rules are compared day by day, on the same random numbers.
 Invariant: a figure that nothing stands behind is None, and a day without it is left out.
 """
 
@@ -43,14 +43,14 @@ class Estimate:
     def __str__(self) -> str:
         """The interval with two digits that count, the mean no finer than that."""
         if not self.half:
-            return f"{self.mean:.4g}"
+            return f"{self.mean:.0f}" if abs(self.mean) >= 1000 else f"{self.mean:.4g}"
         decimals = min(4, max(0, 1 - math.floor(math.log10(self.half))))
         return f"{self.mean + 0.0:.{decimals}f} ± {self.half:.{decimals}f}"
 
 
 def waits(work: Work, outcome: Outcome) -> Floats:
-    """By call: how long it waited until it was answered or hung up; nan for those left when everybody had gone."""
-    return np.fmin(outcome.begun + work.ring_s, outcome.hung_up) - work.at
+    """By call: how long it waited until it was answered, hung up or was sent on; nan for those left when all had gone."""
+    return np.fmin(np.fmin(outcome.begun + work.ring_s, outcome.hung_up), outcome.sent_on) - work.at
 
 
 def of_classes(work: Work, outcome: Outcome, classes: Classes, *, warm_up_s: float = 0.0) -> Day:
@@ -73,16 +73,16 @@ def _class(work: Work, outcome: Outcome, waited: Floats, within: Floats, short: 
         int(answered.sum()), int(abandoned.sum()), int((answered & (waited <= within)).sum()),
         int((abandoned & (waited <= within)).sum()), int((abandoned & (waited < short)).sum()),
     )  # fmt: skip
-    offered = int(of.sum())
+    offered, sent_on = int(of.sum()), int((of & ~np.isnan(outcome.sent_on)).sum())
     known = of & ~np.isnan(waited)
     levels = {name: level(counts) for name, level in measures.SERVICE_LEVELS.items()}
     return {
         "offered": offered, "answered": counts.answered, "abandoned": counts.abandoned,
-        "left": offered - counts.answered - counts.abandoned, **levels,
+        "sent_on": sent_on, "left": offered - counts.answered - counts.abandoned - sent_on, **levels,
         "abandonment": measures.abandonment(counts),
         "asa_s": measures.asa_s(float(waited[answered].sum()), counts.answered),
         "wait_s": float(waited[known].mean()) if known.any() else None,
-        "p_wait": float((outcome.begun[answered] > work.at[answered]).sum() + counts.abandoned) / int(known.sum())
+        "p_wait": float((outcome.begun[answered] > work.at[answered]).sum() + counts.abandoned + sent_on) / int(known.sum())
         if known.any() else None,
         "p90_wait_s": float(np.percentile(waited[known], 90)) if known.any() else None,
         "longest_wait_s": float(waited[known].max()) if known.any() else None,
@@ -142,15 +142,6 @@ def differences(ours: Sequence[Day], theirs: Sequence[Day]) -> dict[str, dict[st
 
 def _minus(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
-
-
-def batch_means(values: Floats, batches: int = 30) -> Estimate:
-    """Mean of one long run of values that depend on their neighbours, with an interval from the means of its batches."""
-    size = len(values) // batches
-    means = values[: size * batches].reshape(batches, size).mean(axis=1)
-    found = estimate([float(mean) for mean in means])
-    assert found is not None
-    return found
 
 
 SHOWN = ("offered", "sl_offered", "asa_s", "abandonment", "longest_wait_s", "overtaken", "most_overtaken")

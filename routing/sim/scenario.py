@@ -19,7 +19,7 @@ import numpy as np
 from routing.intervals import Goal
 from routing.model import WorkItem
 from routing.policy.model import Policy
-from routing.sim.engine import Able, Floats, Staff, Work
+from routing.sim.engine import Able, Floats, Limit, Staff, Work
 from routing.wish import Wish, program
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -121,6 +121,18 @@ def able(staff: Sequence[Staff], alike: Sequence[WorkItem], policy: Policy) -> A
             known[key] = [wish.met_by(agent.extension, agent.skills, agent.teams) for wish in lines]
         rows.append(known[key])
     return Able(line_of, rows)
+
+
+def limits(alike: Sequence[WorkItem], policy: Policy) -> list[Limit | None]:
+    """By type, how long its queue lets it wait, and where it is sent then. Other reasons to be sent on are not simulated."""
+    found: list[Limit | None] = []
+    for item in alike:
+        queue = policy.queue(item.queue)
+        where = queue.overflow_for("timeout")
+        found.append(
+            Limit(queue.max_wait_s, where.target if where.to == "queue" else "") if queue.max_wait_s > 0 else None
+        )
+    return found
 
 
 def stream(seed: int, purpose: str, of: str) -> np.random.Generator:

@@ -14,7 +14,7 @@ from routing.policy.model import Policy
 from routing.sim import report
 from routing.sim.engine import Matching, run
 from routing.sim.report import Estimate
-from routing.sim.scenario import Scenario, able, draw, group_names
+from routing.sim.scenario import Scenario, able, draw, group_names, limits
 
 PoolOf = Callable[[Policy], Matching]
 Rows = dict[str, dict[str, Estimate]]
@@ -72,8 +72,9 @@ def simulate(scenario: Scenario, policies: Mapping[str, Policy], pool_of: PoolOf
         work = draw(scenario.types, seed)
         for name, policy in policies.items():
             outcome = run(
-                work, scenario.staff, pool_of(policy), scenario.items(work), able(scenario.staff, alike, policy)
-            )
+                work, scenario.staff, pool_of(policy), scenario.items(work), able(scenario.staff, alike, policy),
+                limits(alike, policy),
+            )  # fmt: skip
             days[name].append(report.of_classes(work, outcome, classes, warm_up_s=scenario.warm_up_s))
             agents[name].append(report.of_agents(outcome, scenario.staff, names))
     title = f"{scenario.name}: {len(seeds)} day{'' if len(seeds) == 1 else 's'}, seeds {seeds[0]} to {seeds[-1]}"
