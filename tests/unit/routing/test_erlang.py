@@ -97,7 +97,8 @@ def birth_and_death(agents: int, load: float, aht_s: float, patience_s: float, l
     for n in range(1, agents + longest + 1):
         leaves = min(n, agents) / aht_s + max(0, n - agents) / patience_s
         states.append(states[-1] * load / aht_s / leaves)
-        states = [state / max(1.0, states[-1]) for state in states]
+        if states[-1] > 1e200:  # only shares count
+            states = [state / states[-1] for state in states]
     return [state / sum(states) for state in states]
 
 
