@@ -8,7 +8,6 @@ open behind it.
 
 from __future__ import annotations
 
-import asyncio
 import collections
 from typing import Any
 
@@ -54,9 +53,6 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 
         try:
             self._cursor, rows = await_(connection._execute(there))
-        except asyncio.CancelledError:
-            self._adapt_connection.given_up = True
-            raise
         except Exception as error:
             self._adapt_connection._handle_exception(error)
         self._rows = collections.deque(rows)
@@ -69,20 +65,14 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
-    """`given_up`: somebody stopped waiting for a statement, which may still be under way and begin something."""
-
-    __slots__ = ("given_up",)
+    __slots__ = ()
     _cursor_cls = _Cursor
 
-    def __init__(self, dbapi: Any, connection: Any) -> None:
-        super().__init__(dbapi, connection)
-        self.given_up = False
-
     def rollback(self) -> None:
+        """Nothing is under way then: SQLAlchemy hangs up on a connection whose statement nobody waits for any more."""
         driver: Any = self._connection
-        if self.given_up or (driver._connection and driver.in_transaction):
-            super().rollback()  # behind whatever is under way
-            self.given_up = False
+        if driver._connection and driver.in_transaction:
+            super().rollback()
 
 
 class _Driver(AsyncAdapt_aiosqlite_dbapi):
