@@ -13,23 +13,27 @@ import contextlib
 import json
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
 from core.events import DomainEvent, to_record
-from core.journal.store import JournalFile, Line, Row
+from core.journal.store import Fact, JournalFile, Line
 
-GROUP_S = 0.01
+GROUP_S = 0.02  # so long a group gathers: what one step of a call tells is one sync
 GROUP_MOST = 5000
 RETRY_S = 0.5
 CLOSE_S = 2.0
 STUCK_S = 5.0
 BOUND = 500_000
 MEMORY_BOUND = 100_000
+AT_HAND = 10_000  # the newest facts, kept in memory until they stand in the database: nobody reads the file as a rule
+KEEP_S = 60.0
 _Answer = TypeVar("_Answer")
 
 
@@ -49,6 +53,8 @@ class Journal:
         self._memory_bound = memory_bound
         self._refusing = ""
         self._waiting: deque[Line] = deque()
+        self._at_hand: deque[Fact] = deque(maxlen=AT_HAND)
+        self._stands: deque[tuple[float, int]] = deque()  # (when, up to which) it was known to stand in the database
         self._lock = threading.Lock()  # the file is used by the writer's thread and by the flusher's
         self._news = threading.Event()
         self._stop = False
@@ -77,6 +83,7 @@ class Journal:
         self._refusing = ""
         self._seq += 1
         self._waiting.append((self._seq, text))
+        self._at_hand.append(Fact(self._seq, text, event))
         self._news.set()
 
     def _full(self) -> str:
@@ -100,6 +107,8 @@ class Journal:
         group: list[Line] = []
         while True:
             self._news.wait()
+            if not self._stop:
+                time.sleep(GROUP_S)
             self._news.clear()
             while self._waiting or group:
                 while self._waiting and len(group) < GROUP_MOST:
@@ -112,7 +121,6 @@ class Journal:
                     threading.Event().wait(RETRY_S)
             if self._stop:
                 return
-            threading.Event().wait(GROUP_S)
 
     def _synced(self, group: list[Line]) -> bool:
         try:
@@ -134,14 +142,24 @@ class Journal:
                 structlog.get_logger().warning("journal_listener_gone", reason=str(error))
         return True
 
-    async def read(self, after: int, limit: int) -> list[Row]:
-        """Synced rows behind `after`. Raises sqlite3.Error."""
+    async def read(self, after: int, limit: int) -> list[Fact]:
+        """Synced facts behind `after` that are not known to stand in the database. Raises sqlite3.Error."""
+        after, at_hand = max(after, self.flushed), self._at_hand
+        if at_hand and at_hand[0].seq <= after + 1:
+            start = after + 1 - at_hand[0].seq
+            return list(islice(at_hand, start, max(start, min(start + limit, self.synced - at_hand[0].seq + 1))))
         return await asyncio.to_thread(self._locked, lambda: self._file.after(after, limit))
 
     async def forget_until(self, seq: int) -> None:
-        """They stand in the database. Raises sqlite3.Error: then they stay here, and are known to stand there."""
-        await asyncio.to_thread(self._locked, lambda: self._file.forget_until(seq))
+        """They stand in the database. The file forgets them with a later group, and not before a minute is over: the
+        database does not sync each commit, and what the power takes from it is then still here."""
         self.flushed = seq
+        while self._at_hand and self._at_hand[0].seq <= seq:
+            self._at_hand.popleft()
+        now = time.monotonic()
+        self._stands.append((now, seq))
+        while self._stands[0][0] < now - KEEP_S:
+            self._file.to_forget = self._stands.popleft()[1]
 
     def _locked(self, act: Callable[[], _Answer]) -> _Answer:
         if not self._lock.acquire(timeout=STUCK_S):
@@ -161,6 +179,8 @@ class Journal:
                 "journal_closed_with_facts_lost", lost=self._seq - self.synced, reason=self.fault
             )
         if self._lock.acquire(timeout=CLOSE_S):  # else the disk hangs, and the file closes when the process ends
+            with contextlib.suppress(sqlite3.Error):  # else the next life hears it from the database
+                self._file.forget_until(self.flushed)
             self._file.close()
             self._lock.release()
 

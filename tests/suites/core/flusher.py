@@ -223,6 +223,7 @@ class FlusherPromises:
         await asyncio.to_thread(house.journal._locked, lambda: house.journal._file._db.execute(
             "INSERT INTO fact VALUES (2, ?)", (json.dumps(record),)))  # fmt: skip
         house.journal._seq = house.journal.synced = 2
+        house.journal._at_hand.clear()
         house.tell("b")
         await house.flush()
         assert await house.counted() == 2
