@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Index, Integer, Select, String, Table, UniqueConstraint, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.db.bundles import in_bundles
 from core.db.engine import Database
 from core.db.metadata import metadata
 from core.db.types import Json, Moment
@@ -59,6 +60,15 @@ async def hold_positions(conn: AsyncConnection) -> None:
         await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSITIONS})")
 
 
+_INSERT = "INSERT INTO event (journal_id, seq, interaction_id, kind, at, body)"
+_ONCE = " ON CONFLICT (journal_id, seq) DO NOTHING"
+_UNNESTED = (
+    "SELECT $1::varchar, seq, interaction_id, kind, at, body::json FROM "
+    "unnest($2::bigint[], $3::varchar[], $4::varchar[], $5::timestamptz[], $6::text[]) WITH ORDINALITY "
+    "AS given (seq, interaction_id, kind, at, body, place) ORDER BY place"
+)
+
+
 class EventRow(NamedTuple):
     """A row of the event table but for its journal; `text` is the event's record as it was written down."""
 
@@ -91,27 +101,19 @@ async def write_rows(conn: AsyncConnection, journal_id: str, rows: Sequence[Even
         raise ValueError("a moment needs its time zone")
     await hold_positions(conn)
     if conn.dialect.name == "sqlite":
-        await conn.exec_driver_sql(
-            "INSERT INTO event (journal_id, seq, interaction_id, kind, at, body) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (journal_id, seq) DO NOTHING",
-            [(journal_id, seq, ix, kind, _stored_moment(at), text) for seq, ix, kind, at, text in rows],
-        )  # fmt: skip
+        given = [(journal_id, seq, ix, kind, _stored_moment(at), text) for seq, ix, kind, at, text in rows]
+        for statement, values in in_bundles(_INSERT, "(?, ?, ?, ?, ?, ?)", given, _ONCE):
+            await conn.exec_driver_sql(statement, values)
         return
     for start in range(0, len(rows), 500):
         seqs, ids, kinds, moments, texts = map(list, zip(*rows[start : start + 500], strict=True))
         ats = [at.replace(microsecond=at.microsecond // 1000 * 1000) for at in moments]
-        await conn.exec_driver_sql(
-            "INSERT INTO event (journal_id, seq, interaction_id, kind, at, body) "
-            "SELECT $1::varchar, seq, interaction_id, kind, at, body::json FROM "
-            "unnest($2::bigint[], $3::varchar[], $4::varchar[], $5::timestamptz[], $6::text[]) WITH ORDINALITY "
-            "AS given (seq, interaction_id, kind, at, body, place) ORDER BY place ON CONFLICT (journal_id, seq) DO NOTHING",
-            (journal_id, seqs, ids, kinds, ats, texts),
-        )
+        await conn.exec_driver_sql(f"{_INSERT} {_UNNESTED}{_ONCE}", (journal_id, seqs, ids, kinds, ats, texts))
 
 
 def _stored_moment(at: datetime) -> str:
     """As the column's type would write it into SQLite: UTC, cut to milliseconds."""
-    return at.astimezone(UTC).isoformat(" ", "milliseconds")[:23] + "000"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "milliseconds")[:23] + "000"
 
 
 async def events_after(conn: AsyncConnection, position: int, limit: int) -> list[StoredEvent]:

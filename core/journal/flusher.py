@@ -45,7 +45,7 @@ quarantine_table = Table(
     Column("record", Json, nullable=False),
     Column("reason", Text, nullable=False),
 )
-BATCH = 500
+BATCH = 2000
 PAUSE_S = 0.5
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 

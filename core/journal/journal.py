@@ -32,7 +32,7 @@ CLOSE_S = 2.0
 STUCK_S = 5.0
 BOUND = 500_000
 MEMORY_BOUND = 100_000
-AT_HAND = 10_000  # the newest facts, kept in memory until they stand in the database: nobody reads the file as a rule
+AT_HAND = 20_000  # the newest facts, kept in memory until they stand in the database: nobody reads the file as a rule
 KEEP_S = 60.0
 _Answer = TypeVar("_Answer")
 
@@ -84,7 +84,8 @@ class Journal:
         self._seq += 1
         self._waiting.append((self._seq, text))
         self._at_hand.append(Fact(self._seq, text, event))
-        self._news.set()
+        if not self._news.is_set():  # the writer clears it before it looks
+            self._news.set()
 
     def _full(self) -> str:
         if self._stop:

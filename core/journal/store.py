@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from core.db.bundles import in_bundles
 from core.errors import AftercallError
 from core.events import DomainEvent
 
@@ -79,7 +80,8 @@ class JournalFile:
     def append(self, lines: Sequence[Line]) -> None:
         """One group, one sync to the disk; lines that are there already (a commit whose answer was lost) stay as they are."""
         with self._whole():
-            self._db.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?)", lines)
+            for statement, values in in_bundles("INSERT OR IGNORE INTO fact", "(?, ?)", lines):
+                self._db.executemany(statement, values)
             self._forget()
 
     def after(self, seq: int, limit: int) -> list[Fact]:
