@@ -35,6 +35,7 @@ MEMORY_BOUND = 100_000
 AT_HAND = 20_000  # the newest facts, kept in memory until they stand in the database: nobody reads the file as a rule
 KEEP_S = 60.0
 _Answer = TypeVar("_Answer")
+_as_text = json.JSONEncoder(check_circular=False).encode  # what holds itself is found out by the depth of it
 
 
 class Journal:
@@ -76,7 +77,7 @@ class Journal:
             self._refuse(reason, event)
             return
         try:
-            text = json.dumps(to_record(event))
+            text = _as_text(to_record(event))
         except (TypeError, ValueError, RecursionError) as error:
             self._refuse(f"it cannot be written as JSON: {error}", event)
             return
@@ -90,7 +91,7 @@ class Journal:
     def _full(self) -> str:
         if self._stop:
             return "the journal is closed"
-        if self.behind >= self._bound:
+        if self._seq - self.flushed >= self._bound:
             return f"{self._bound} facts wait for the database"
         if self._seq - self.synced >= self._memory_bound:
             return f"{self._memory_bound} facts wait for the disk"
