@@ -25,7 +25,7 @@ import structlog
 from core.events import DomainEvent, to_record
 from core.journal.store import Fact, JournalFile, Line
 
-GROUP_S = 0.02  # so long a group gathers: what one step of a call tells is one sync
+GROUP_S = 0.01  # after a group: the first fact of the next is written at once, it may be the last before a kill
 GROUP_MOST = 5000
 RETRY_S = 0.5
 CLOSE_S = 2.0
@@ -109,8 +109,6 @@ class Journal:
         group: list[Line] = []
         while True:
             self._news.wait()
-            if not self._stop:
-                time.sleep(GROUP_S)
             self._news.clear()
             while self._waiting or group:
                 while self._waiting and len(group) < GROUP_MOST:
@@ -123,6 +121,7 @@ class Journal:
                     threading.Event().wait(RETRY_S)
             if self._stop:
                 return
+            time.sleep(GROUP_S)
 
     def _synced(self, group: list[Line]) -> bool:
         try:
