@@ -1,8 +1,8 @@
 """B1: an agent's BYE → the next INVITE at that agent's phone, with callers always waiting and random talk times.
 
-Three ways take turns on one Asterisk with the same phones: ours with every rule of routing in force, app_queue at its best settings, and an AMI client of
-a few lines that does nothing else (the cost of the wire). Promise: at most 0.03 of app_queue's median and 0.05 of its p99,
-at most three times the bare client's p99 (or 25 ms), and never two offers at one phone.
+Three ways take turns on one Asterisk with the same phones: ours with every rule of routing in force, app_queue at its best
+settings, and an AMI client of a few lines that does nothing else (the cost of the wire). Promise: at most 0.03 of app_queue's
+median and 0.05 of its p99, at most three times the bare client's p99 (or 25 ms), and never two offers at one phone.
 """
 
 from __future__ import annotations

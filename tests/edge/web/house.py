@@ -5,6 +5,7 @@ Only the telephone switch is missing: whoever would make it act is written down 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -132,6 +133,8 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
         users = Users(database, clock, new_id, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         await _settle(users)
         _remember_calls(stream, clock)
+        while journal.synced < journal.last_seq:
+            await asyncio.sleep(0.005)
         await Flusher(journal, database, [InteractionProjector(), RecordingProjector()]).flush_once()
         switch = NoSwitch()
         acd = Acd(
