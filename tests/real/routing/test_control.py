@@ -15,6 +15,7 @@ import soundfile
 from app.softphone import Call, Softphone, listen
 from app.world.outside import OutsideWorld
 from core.prompts.library import PromptLibrary
+from tests.real.house.test_reconcile import reconcile
 from tests.real.pbx.test_transfer import (
     CALLER_HZ,
     FIRST_HZ,
@@ -346,3 +347,24 @@ async def test_a_caller_is_given_to_somebody_outside_and_sent_back_into_the_menu
         await desk.post("transfer", {"entry": "menu"})
         known = listen.read_wav(f"{PromptLibrary().find('menu-main', 'en')}.wav")
         await listen.hear(desk.caller, known, timeout_s=15, after_s=len(desk.caller.media.heard()) / 8000)
+
+
+async def test_a_caller_on_hold_is_still_their_agents_after_a_kill_and_can_be_talked_to(world: OutsideWorld) -> None:
+    async with opened(world, 1) as desk:
+        await desk.calls()
+        await desk.post("control", {"action": "hold"})
+        await until(lambda: has_music(desk.caller))
+        await desk.timeline("CallHeld")
+        await world.kill()
+        await world.start()
+        await desk.until_state(0, "ENGAGED")
+        assert has_music(desk.caller)
+        assert (await desk.post("control", {"action": "resume"}))["doing"] == "talking"
+        await until(lambda: hears(desk.caller, FIRST_HZ) and hears(desk.first, CALLER_HZ))
+        desk.first.hang_up()
+        await desk.caller.until("ended")
+
+
+async def test_and_after_all_of_it_the_switchs_own_book_says_the_same_as_ours(world: OutsideWorld) -> None:
+    status, differences, _ = await reconcile(world)
+    assert (status, differences) == (0, [])
