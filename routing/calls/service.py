@@ -110,11 +110,11 @@ class Calls:
                 self._change(ix, lambda it: it.heir == leg_id and it.doing is Doing.ASKING, doing=Doing.ASKED)
             case pbx.LegEnded(leg_id=leg_id):
                 self._leg_ended(ix, leg_id)
-            case pbx.CallConnected(offer_id=offer_id, leg_id=leg_id):
+            case pbx.CallConnected(offer_id=offer_id):
                 self._parked.pop(ix, None)
                 offer = self._book.offers.get(offer_id)
                 if offer is not None and offer.purpose == "take_over":
-                    self._let_go(ix, but=leg_id)
+                    self._taken_over(offer)
             case pbx.CallHeld(extension=extension, by_order=True):
                 self._found_held(ix, extension)
             case pbx.CallResumed(extension=extension, by_order=True):
@@ -123,7 +123,7 @@ class Calls:
                 self._parked.pop(ix, None)
             case pbx.CallEnded():
                 self._parked.pop(ix, None)
-                self._handled = {key: it for key, it in self._handled.items() if it.interaction_id != ix}
+                self._caller_gone(ix)
         self._supervision.note(fact)
 
     def _leg_ended(self, ix: str, leg_id: str) -> None:
@@ -149,11 +149,20 @@ class Calls:
             if it.interaction_id == ix and fits(it):
                 self._handled[key] = replace(it, **values)
 
-    def _let_go(self, ix: str, *, but: str) -> None:
+    def _taken_over(self, mine: Offer) -> None:
         """Whoever had the caller before, and was not in their bridge, is let go."""
-        for offer in self._book.offers_for(ix):
-            if offer.leg_id != but and offer.answered_at is not None:
+        for offer in self._book.offers_for(mine.item.interaction_id):
+            if offer.offer_id != mine.offer_id and offer.answered_at is not None:
+                self._tell_transferred(_handling(offer), Target("agent", mine.extension))
                 self._spawn(self._quietly(EndLeg(leg_id=offer.leg_id)))
+
+    def _caller_gone(self, ix: str) -> None:
+        """Two who talk about a caller who has hung up would talk on, and count as engaged with nobody."""
+        for it in [it for it in self._handled.values() if it.interaction_id == ix]:
+            del self._handled[it.offer_id]
+            if it.doing in (Doing.ASKED, Doing.SWAPPED):
+                for leg_id in (it.leg_id, it.heir):
+                    self._spawn(self._quietly(EndLeg(leg_id=leg_id)))
 
     # --- verbs of the agent who talks
 
@@ -318,9 +327,7 @@ class Calls:
             )
         await self._supervision.leave(ix, extension)  # one phone, one call
         stage = "" if doing in (Doing.HELD, Doing.ASKING, Doing.ASKED) else "talk"
-        view = await self._to_asker(offer.item, extension, "take_over", only_from=stage)
-        self._tell_transferred(_handling(offer), Target("agent", extension))
-        return view
+        return await self._to_asker(offer.item, extension, "take_over", only_from=stage)
 
     async def _to_asker(self, item: WorkItem, extension: str, purpose: str, *, only_from: str) -> Json:
         agent = self._own_phone(extension)

@@ -135,7 +135,6 @@ async def test_a_consult_hands_the_caller_over_with_the_note_and_both_parts_are_
         second = await desk.picks_up()
         await until(lambda: hears(desk.first, SECOND_HZ) and hears(second, FIRST_HZ) and has_music(desk.caller))
         assert hears_not(second, CALLER_HZ) and await desk.state(1) == "ENGAGED"
-        await desk.world.get_until("agents", lambda _page: True)
         assert (await desk.post("control", {"action": "complete"}))["doing"] == "gone"
         await until(lambda: hears(desk.caller, SECOND_HZ) and hears(second, CALLER_HZ))
         assert (await desk.post("control", {"action": "complete"}))["doing"] == "gone", "asked twice, done once"
@@ -264,6 +263,20 @@ async def test_an_agent_who_dies_in_the_middle_of_a_consult_leaves_the_caller_to
         await desk.until_state(0, "WRAP_UP", "READY")
         assert await desk.state(1) == "ENGAGED"
         assert (await desk.timeline("CallTransferred"))[0]["data"]["consult"] is True
+
+
+async def test_when_the_caller_hangs_up_in_the_middle_of_a_consult_both_agents_are_free_again(
+    world: OutsideWorld,
+) -> None:
+    async with opened(world, 2) as desk:
+        await desk.calls()
+        await desk.post("consult", {"agent": desk.ext(1)})
+        second = await desk.picks_up()
+        await until(lambda: hears(desk.first, SECOND_HZ) and has_music(desk.caller))
+        desk.caller.hang_up()
+        assert await second.until("ended", timeout_s=3) == await desk.first.until("ended", timeout_s=3) == "ended"
+        await desk.until_state(0, "WRAP_UP", "READY")
+        await desk.until_state(1, "READY")
 
 
 async def test_a_consult_may_be_swapped_taken_back_and_made_a_conference(world: OutsideWorld) -> None:
