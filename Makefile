@@ -52,6 +52,9 @@ bench: setup ## side-by-side measurements, one JSON line per figure (B=B1,B4 to 
 drill: setup ## failure drills with their ten oracles (F=1,8 to choose, N=3 times each); the table goes to drills.json
 	@$(BIN)/aftercall drill --table drills.json $(if $(F),--fault $(F)) $(if $(N),--times $(N))
 
+soak: setup ## calls of every kind for a while (M=15 minutes, R=5 a second); then nothing has grown and nothing differs
+	@$(BIN)/aftercall soak $(if $(M),--minutes $(M)) $(if $(R),--rate $(R))
+
 lint: setup ## ruff, mypy, floors
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy -p core -p pbx -p orders_bridge -p ivr -p routing -p recordings -p app --no-error-summary && $(BIN)/lint-imports --no-cache | tail -4
 
@@ -67,4 +70,4 @@ lock: setup ## resolve the dependencies anew into requirements/*.txt
 clean: ## remove what was built here (the cache of downloaded programs stays)
 	@rm -rf .venv app/console/dist app/console/node_modules build dist
 
-.PHONY: help setup demo up unit test screenshot bench drill lint fmt prompts lock clean
+.PHONY: help setup demo up unit test screenshot bench drill soak lint fmt prompts lock clean

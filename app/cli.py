@@ -124,6 +124,19 @@ def drill(
 
 
 @app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.2, max=1440, help="how long, after a minute of warming up")] = 15,
+    rate: Annotated[float, typer.Option(min=0.1, max=20, help="calls a second")] = 5,
+    seed: Annotated[int, typer.Option(help="who calls when; 0 = anew")] = 0,
+) -> None:
+    """Calls of every kind at a steady rate, on a world of its own; then nothing may have grown and nothing may differ."""
+    from app.drills.run import new_seed
+    from app.drills.soak import run as run_soak
+
+    raise typer.Exit(run_soak(minutes=minutes, rate=rate, seed=seed or new_seed()))
+
+
+@app.command()
 def reconcile(
     home: HomeOption = None,
     since: Annotated[

@@ -58,8 +58,18 @@ def _beside(console: Path, store: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="aftercall-console-") as folder:
         place = Path(folder) / "console"
         shutil.copytree(console, place, ignore=shutil.ignore_patterns("node_modules", "dist", ".*.swp"))
-        (place / "node_modules").symlink_to(installed)
+        _lend(installed, place / "node_modules")
         yield place
+
+
+def _lend(installed: Path, folder: Path) -> None:
+    """A folder of our own that names each package: what tools write beside them goes here, never into a cache that may be
+    somebody else's."""
+    folder.mkdir()
+    for package in installed.iterdir():
+        if not package.name.startswith("."):
+            (folder / package.name).symlink_to(package)
+    (folder / ".bin").symlink_to(installed / ".bin")
 
 
 def _put(made: Path, target: Path) -> Path:

@@ -287,6 +287,10 @@ class Field:
         """The agents have stepped back by themselves."""
         self._said_ready.clear()
 
+    def forget(self, call: Call) -> None:
+        """This call to us is not judged any more: there are too many of them."""
+        self.outgoing = {ani: one for ani, one in self.outgoing.items() if one is not call}
+
     def forget_calls(self) -> None:
         """What the next drill's oracles judge begins now."""
         self.outgoing.clear()

@@ -90,7 +90,7 @@ async def judge(field: Field, before: Baseline, since: float) -> tuple[Oracle, .
         ("O6", lambda: _as_asterisk_counts(field)),
         ("O7", lambda: _every_recording_whole(field)),
         ("O8", lambda: _nothing_in_logs(field)),
-        ("O10", lambda: _no_growth(field, before)),
+        ("O10", lambda: no_growth(field, before)),
     ]
     found = []
     for name, check in checks:
@@ -214,7 +214,7 @@ async def _nothing_in_logs(field: Field) -> str:
     return f"{len(files)} logs"
 
 
-async def _no_growth(field: Field, before: Baseline) -> str:
+async def no_growth(field: Field, before: Baseline) -> str:
     """O10: memory, open files and UDP ports are back where they were."""
     now = baseline(field)
     begun = field.now()
