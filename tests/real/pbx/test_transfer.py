@@ -110,6 +110,8 @@ class Stage:
 
 
 async def talking(room: Room) -> Stage:
+    for agent in room.agents:
+        await agent.prepare()
     caller, item = await room.waits()
     leg, first = await room.talk(item)
     says(caller, CALLER_HZ)

@@ -310,9 +310,10 @@ class Switch:
     def caller_hangs_up(self, ix: str) -> None:
         caller = self.callers[ix]
         if caller.stage != "gone":
+            held = caller.stage == "hold"
             caller.stage, caller.ended_at = "gone", self._clock.now()
             for leg in self.legs.values():
-                if leg.ix == ix and leg.live and leg.connected_at is not None:
+                if leg.ix == ix and leg.live and leg.connected_at is not None and not held:
                     self._end(leg, NORMAL)
             self.tell()
 
