@@ -29,7 +29,7 @@ from core.events.routing import OfferMade
 from core.events.stream import EventStream
 from core.http.routes import Caller, Role
 from core.http.server import serve
-from core.ids import CountingIds, new_id
+from core.ids import new_id
 from core.metrics import Metrics
 from pbx import transfer
 from routing import http as routing_http
@@ -58,6 +58,10 @@ RULES = Policy({
     "service": QueuePolicy("service", {"service": 2}, 30, 20, 1, 900, rings=(Ring(60, {"service": 1}),)),
     "express": QueuePolicy("express", {"express": 3}, 30, 20, 1, 900),
 })  # fmt: skip
+
+
+def _short() -> str:
+    return new_id().replace("-", "")[-12:]
 
 
 class People(Doors):
@@ -258,7 +262,7 @@ async def floor(
         screen_pop=cards,
         stream=stream,
         clock=clock,
-        ids=CountingIds("o"),
+        ids=_short,
         policy=RULES,
         agents=records,
     )

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from tests.edge.web.floor import ANNA, CHEN, EMMA, LI, WANG, Scene, floor
-from tests.edge.web.stage import PASSWORD
 from tests.real.console.browser import SIZE, Window
 from tests.real.console.conftest import Opens
-from tests.real.console.words import keys_in, not_chinese, not_english
+from tests.real.console.floors import at, row, wrong_words, yes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-NAMES = {"Anna Berg", "李娜 Li Na", "Wang Fang", "Emma Brown", "Chen Wei", "service", "express", "EN"}
 SAID = {
     "en": [
         "The phone of Anna Berg is not reachable.",
@@ -44,24 +42,12 @@ async def scene(playing: Scene) -> AsyncIterator[Scene]:
 
 
 async def _wallboard(opens: Opens, scene: Scene, who: str = "chen", language: str = "en") -> Window:
-    window = await opens(scene.url, locale="zh-CN" if language == "zh" else "en-GB")
-    await window.log_in(who, PASSWORD)
-    await window.go("/wallboard")
-    return window
-
-
-def _row(page: Page, extension: str) -> Locator:
-    return page.locator(f"[data-testid=agent-row][data-extension='{extension}']")
+    return await at(opens, scene, "/wallboard", who, language)
 
 
 async def _choose(page: Page, extension: str, verb: str) -> None:
-    await _row(page, extension).get_by_test_id("agent-actions").click()
+    await row(page, extension).get_by_test_id("agent-actions").click()
     await page.get_by_test_id(verb).click()
-
-
-async def _yes(page: Page) -> None:
-    await page.get_by_test_id("confirm-yes").click()
-    await expect(page.get_by_test_id("confirm")).to_have_count(0)
 
 
 async def test_a_supervisor_answers_why_is_anna_not_getting_calls_from_the_wallboard_in_two_clicks(
@@ -73,7 +59,7 @@ async def test_a_supervisor_answers_why_is_anna_not_getting_calls_from_the_wallb
     window = await _wallboard(opens, scene)
     page = window.page
     await page.evaluate(COUNT_CLICKS)
-    await _row(page, ANNA).get_by_role("button", name="Why? Anna Berg").click()
+    await row(page, ANNA).get_by_role("button", name="Why? Anna Berg").click()
     answer = page.get_by_test_id("agent-why")
     await expect(answer).to_contain_text("Anna Berg is set to: Not ready (Lunch).")
     await expect(answer.get_by_test_id("why-hint")).to_contain_text("They, or you, can choose Ready.")
@@ -91,7 +77,7 @@ async def test_the_answer_follows_what_happens_and_is_in_the_language_of_the_pag
     scene.arrive("n1-2.1", "express")
     window = await _wallboard(opens, scene, language=language)
     page = window.page
-    await _row(page, ANNA).get_by_test_id("agent-why-button").click()
+    await row(page, ANNA).get_by_test_id("agent-why-button").click()
     answer = page.get_by_test_id("agent-why")
     for change, words in zip((False, True), said, strict=False):
         scene.switch.phones[ANNA].reachable, scene.switch.phones[ANNA].in_use = change, change
@@ -101,9 +87,7 @@ async def test_the_answer_follows_what_happens_and_is_in_the_language_of_the_pag
     scene.switch.tell()
     scene.ready(ANNA)
     await expect(answer).to_contain_text(said[2])
-    texts = await window.texts()
-    foreign = not_chinese if language == "zh" else not_english
-    assert [*keys_in(texts), *foreign(texts, NAMES)] == []
+    assert await wrong_words(window, language) == []
     await page.keyboard.press("Escape")
     await expect(answer).to_have_count(0)
 
@@ -128,9 +112,7 @@ async def test_one_click_tells_why_a_caller_waits_agent_by_agent(scene: Scene, o
     for extension, reason in ((ANNA, "state"), (LI, "unreachable"), (WANG, "level"), (EMMA, "skill")):
         candidate = page.locator(f"[data-testid=why-candidate][data-extension='{extension}']")
         await expect(candidate).to_have_attribute("data-reason", reason)
-    texts = await window.texts()
-    foreign = not_chinese if language == "zh" else not_english
-    assert [*keys_in(texts), *foreign(texts, NAMES)] == []
+    assert await wrong_words(window, language) == []
     assert (await window.violations(), await window.overflow()) == ([], [])
     window.may_refuse.add(f"404 /api/items/{ix}/why")
     scene.switch.caller_hangs_up(ix)
@@ -148,19 +130,19 @@ async def test_a_supervisor_sets_an_agents_state_after_a_question_and_nobody_els
     await expect(sheet).to_contain_text("Set Anna Berg to “Ready”?")
     assert await window.violations() == []
     await page.keyboard.press("Escape")
-    await expect(_row(page, ANNA)).to_have_attribute("data-state", "NOT_READY")
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "NOT_READY")
     await _choose(page, ANNA, "force-READY")
     await page.keyboard.press("Enter")
-    await expect(_row(page, ANNA)).to_have_attribute("data-state", "READY")
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "READY")
     await expect(page.get_by_test_id("supervise-told")).to_contain_text("Anna Berg is set to: Ready")
     await _choose(page, ANNA, "force-NOT_READY-meeting")
-    await _yes(page)
-    await expect(_row(page, ANNA)).to_contain_text("Meeting")
+    await yes(page)
+    await expect(row(page, ANNA)).to_contain_text("Meeting")
     await _choose(page, ANNA, "force-OFFLINE")
-    await _yes(page)
-    await expect(_row(page, ANNA)).to_have_attribute("data-state", "OFFLINE")
+    await yes(page)
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "OFFLINE")
     agent = await _wallboard(opens, scene, "wang.fang")
-    await expect(_row(agent.page, ANNA)).to_be_visible()
+    await expect(row(agent.page, ANNA)).to_be_visible()
     await expect(agent.page.get_by_test_id("agent-actions")).to_have_count(0)
     await expect(agent.page.get_by_test_id("agent-why-button")).to_have_count(1)  # about oneself
 
@@ -178,24 +160,24 @@ async def test_a_supervisor_listens_whispers_barges_in_leaves_and_takes_over(sce
     assert (await window.violations(), await window.overflow()) == ([], [])
     for mode, words in (("whisper", "Only the agent hears you."), ("barge", "Everybody hears you.")):
         await page.get_by_test_id(f"mode-{mode}").click()
-        await _yes(page)
+        await yes(page)
         await expect(bar).to_contain_text(words)
     await page.get_by_test_id("mode-leave").click()
     await expect(bar).to_have_count(0)
-    await expect(_row(page, CHEN).get_by_role("img", name="Phone in use")).to_have_count(0)
+    await expect(row(page, CHEN).get_by_role("img", name="Phone in use")).to_have_count(0)
     await _choose(page, ANNA, "take-over")
     await expect(page.get_by_test_id("confirm")).to_contain_text("Take this call from Anna Berg?")
-    await _yes(page)
+    await yes(page)
     await scene.until(lambda: (leg := scene.switch.leg_of(CHEN)) is not None and leg.ringing_at is not None)
     scene.switch.answer(CHEN)
-    await expect(_row(page, CHEN)).to_have_attribute("data-state", "ENGAGED")
+    await expect(row(page, CHEN)).to_have_attribute("data-state", "ENGAGED")
     assert scene.switch.asked.count("ChangeMode") == 2
 
 
 async def test_what_is_not_possible_says_why_and_what_is_refused_says_so(scene: Scene, opens: Opens) -> None:
     window = await _wallboard(opens, scene)
     page = window.page
-    await _row(page, ANNA).get_by_test_id("agent-actions").click()
+    await row(page, ANNA).get_by_test_id("agent-actions").click()
     await expect(page.get_by_test_id("beside-not")).to_have_text("does not talk to a caller now")
     await expect(page.get_by_test_id("monitor")).to_have_attribute("aria-disabled", "true")
     await expect(page.get_by_test_id("force-NOT_READY-break")).to_contain_text("is set already")
@@ -204,17 +186,17 @@ async def test_what_is_not_possible_says_why_and_what_is_refused_says_so(scene: 
     await scene.talk(ANNA, "n1-5.1")
     scene.switch.phones[CHEN].reachable = False
     scene.switch.tell()
-    await _row(page, ANNA).get_by_test_id("agent-actions").click()
+    await row(page, ANNA).get_by_test_id("agent-actions").click()
     await expect(page.get_by_test_id("beside-not")).to_have_text("your phone is not registered")
     await page.keyboard.press("Escape")
     admin = await _wallboard(opens, scene, "root")
-    await _row(admin.page, ANNA).get_by_test_id("agent-actions").click()
+    await row(admin.page, ANNA).get_by_test_id("agent-actions").click()
     await expect(admin.page.get_by_test_id("beside-not")).to_have_text("you have no phone here")
     await admin.page.keyboard.press("Escape")
     scene.switch.phones[CHEN].reachable = True
     scene.switch.tell()
     window.may_refuse.add("503 /api/calls/n1-5.1/supervise")
-    await expect(_row(page, CHEN).get_by_role("img", name="Phone not reachable")).to_have_count(0)
+    await expect(row(page, CHEN).get_by_role("img", name="Phone not reachable")).to_have_count(0)
     scene.switch.disconnect()
     await scene.until(lambda: not scene.acd.link_up)
     await _choose(page, ANNA, "monitor")
@@ -238,7 +220,7 @@ async def test_two_hundred_agents_and_two_hundred_who_wait_stay_in_their_frame_a
         await expect(page.get_by_test_id("call-row")).to_have_count(60)
         await page.get_by_test_id("find-agent").fill("Anna Berg")
         await expect(page.get_by_test_id("agent-row")).to_have_count(1)
-        await _row(page, ANNA).get_by_test_id("agent-why-button").click()
+        await row(page, ANNA).get_by_test_id("agent-why-button").click()
         await expect(page.get_by_test_id("agent-why")).to_contain_text("Not ready (Break)")
         await page.keyboard.press("Escape")
         await page.get_by_test_id("call-why-button").last.click()

@@ -162,7 +162,6 @@ export const routing = {
     choose: 'choose somebody first',
     close: 'Close',
     free: 'free',
-    fromBefore: 'Note from {from}',
     fromBeforePlain: 'Note from the agent before you',
   },
   parked: {

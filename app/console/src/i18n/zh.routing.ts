@@ -165,7 +165,6 @@ export const routing: Texts<typeof english> = {
     choose: '请先选择对象',
     close: '关闭',
     free: '空闲',
-    fromBefore: '{from} 的备注',
     fromBeforePlain: '前一位坐席的备注',
   },
   parked: {
