@@ -141,6 +141,13 @@ async def test_a_supervisor_sets_an_agents_state_after_a_question_and_nobody_els
     await _choose(page, ANNA, "force-OFFLINE")
     await yes(page)
     await expect(row(page, ANNA)).to_have_attribute("data-state", "OFFLINE")
+    await row(page, ANNA).get_by_test_id("agent-why-button").click()  # and from the answer itself
+    await expect(page.get_by_test_id("agent-why")).to_contain_text("Anna Berg is set to: Offline.")
+    await page.get_by_role("dialog").get_by_test_id("agent-actions").click()
+    await page.get_by_test_id("force-READY").click()
+    await yes(page)
+    await expect(page.get_by_test_id("agent-why")).to_contain_text("Nothing keeps Anna Berg from calls.")
+    await page.keyboard.press("Escape")
     agent = await _wallboard(opens, scene, "wang.fang")
     await expect(row(agent.page, ANNA)).to_be_visible()
     await expect(agent.page.get_by_test_id("agent-actions")).to_have_count(0)

@@ -83,7 +83,7 @@ export const routing = {
     phoneGone: 'your phone is not registered',
     phoneBusy: 'your phone is busy',
     isAlready: 'is set already',
-    bar: 'You are with {name}',
+    bar: 'You are beside the call of {name}.',
     phoneRings: 'Your phone rings. Pick it up.',
     doing: { monitor: 'You listen. Nobody hears you.', whisper: 'Only the agent hears you.', barge: 'Everybody hears you.' },
     listen: 'Listen only',

@@ -86,7 +86,7 @@ export const routing: Texts<typeof english> = {
     phoneGone: '您的话机未注册',
     phoneBusy: '您的话机正忙',
     isAlready: '已是此状态',
-    bar: '您正在旁听 {name}',
+    bar: '您在 {name} 的通话旁。',
     phoneRings: '您的话机正在振铃，请接起。',
     doing: { monitor: '您在监听，没有人听到您。', whisper: '只有坐席能听到您。', barge: '所有人都能听到您。' },
     listen: '只监听',
