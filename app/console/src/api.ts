@@ -1,5 +1,22 @@
 /** Talks to the REST API. Every refusal becomes a `Problem` with the server's stable id. */
 import type { CallDetail, CallRow, Me, Order, Page } from '@/types'
+import type {
+  AgentWhy,
+  BesideTalk,
+  ControlAction,
+  DryRun,
+  ForcedState,
+  Handled,
+  ItemWhy,
+  Mode,
+  Parked,
+  Policy,
+  PolicyProblem,
+  PolicyVersion,
+  StateAnswer,
+  Surge,
+  Target,
+} from '@/typesRouting'
 
 export class Problem extends Error {
   constructor(
@@ -53,9 +70,34 @@ export const api = {
   },
   call: (id: string) => ask<CallDetail>('GET', `calls/${part(id)}`),
   order: (id: string) => ask<Order>('GET', `orders/${part(id)}`),
-  setState: (ext: string, state: 'READY' | 'NOT_READY', reason = '') =>
-    ask<void>('POST', `agents/${part(ext)}/state`, { state, reason }),
+  setState: (ext: string, state: ForcedState, reason = '') =>
+    ask<StateAnswer | undefined>('POST', `agents/${part(ext)}/state`, { state, reason }),
   finishWrapUp: (ext: string, disposition: string, note: string) =>
     ask<void>('POST', `agents/${part(ext)}/wrap-up`, { action: 'finish', disposition, note }),
   extendWrapUp: (ext: string, seconds: number) => ask<void>('POST', `agents/${part(ext)}/wrap-up`, { action: 'extend', seconds }),
+
+  agentWhy: (ext: string) => ask<AgentWhy>('GET', `agents/${part(ext)}/why`),
+  itemWhy: (id: string) => ask<ItemWhy>('GET', `items/${part(id)}/why`),
+
+  control: (id: string, action: ControlAction, note = '') => ask<Handled>('POST', `calls/${part(id)}/control`, { action, note }),
+  transfer: (id: string, target: Target) => ask<Handled>('POST', `calls/${part(id)}/transfer`, named(target)),
+  consult: (id: string, target: Target) => ask<Handled>('POST', `calls/${part(id)}/consult`, named(target)),
+  parked: () => ask<Page<Parked>>('GET', 'parked'),
+  fetchParked: (id: string) => ask<Handled>('POST', `calls/${part(id)}/fetch`, {}),
+  takeOver: (id: string) => ask<Handled>('POST', `calls/${part(id)}/take-over`, {}),
+  supervise: (id: string, mode: Mode) => ask<BesideTalk>('POST', `calls/${part(id)}/supervise`, { mode }),
+
+  policy: () => ask<Policy>('GET', 'policies/current'),
+  policyVersions: (after = '') => ask<Page<PolicyVersion>>('GET', `policies?limit=20${after && `&after=${part(after)}`}`),
+  checkPolicy: (text: string) => ask<{ good: boolean; problems: PolicyProblem[] }>('POST', 'policies/check', { text }),
+  dryRunPolicy: (text: string) => ask<DryRun>('POST', 'policies/dry-run', { text }),
+  publishPolicy: (text: string, revision: number, note: string) => ask<Policy>('POST', 'policies', { text, revision, note }),
+  rollBackPolicy: (version: number, revision: number, note: string) =>
+    ask<Policy>('POST', `policies/${version}/rollback`, { revision, note }),
+  surge: () => ask<Surge>('GET', 'surge'),
+  turnSurge: (on: boolean, seconds: number, note: string) =>
+    ask<Surge>('POST', 'surge', on ? { on, for_s: seconds, note } : { on, note }),
 }
+
+/** A target as the API takes it: one field named by its kind. */
+const named = ({ kind, name, note }: Target): Record<string, string> => ({ [kind]: name, note })

@@ -12,6 +12,7 @@ export const router = createRouter({
     { path: '/agent', name: 'agent', component: () => import('@/pages/AgentPage.vue') },
     { path: '/calls', name: 'calls', component: () => import('@/pages/CallsPage.vue') },
     { path: '/calls/:id', name: 'call', component: () => import('@/pages/CallPage.vue'), props: true },
+    { path: '/rules', name: 'rules', component: () => import('@/pages/PolicyPage.vue') },
     { path: '/:rest(.*)*', redirect: '/' },
   ],
 })

@@ -33,6 +33,8 @@ export function useSession() {
     me,
     known,
     isAgent: computed(() => Boolean(me.value?.extension)),
+    isSupervisor: computed(() => Boolean(me.value?.roles.some((role) => role !== 'agent'))),
+    isAdmin: computed(() => Boolean(me.value?.roles.includes('admin'))),
     check,
     end,
     async logIn(user: string, password: string): Promise<void> {

@@ -178,6 +178,8 @@ export interface CardMessage {
   language?: string
   level?: string
   problem?: string
+  /** What the agent before wants known. */
+  note?: string
   waited_s?: number
   made_at?: string
   pop?: Pop | null

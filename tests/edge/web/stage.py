@@ -42,6 +42,7 @@ from orders_bridge.ladder import Level
 from orders_bridge.match import rank
 from orders_bridge.model import Order
 from orders_bridge.wire import Purchase, order_of
+from routing.calls import http as controls_http
 
 ZONE = ZoneInfo("Asia/Shanghai")
 PASSWORD = "stage-password"
@@ -240,6 +241,15 @@ class Past:
         return FileAnswer(str(self.folder / f"{request.path['id']}.wav"), "audio/wav", "call.wav")
 
 
+class Unparked:
+    """Nobody is parked here, and nothing is done to calls."""
+
+    async def do(self, order: dict[str, Any]) -> dict[str, Any]:
+        if order["what"] != "parked":
+            raise Refused("The stage does nothing to calls.")
+        return {"items": []}
+
+
 class StateBody(Strict):
     state: Literal["READY", "NOT_READY"]
     reason: Annotated[str, Field(max_length=40)] = ""
@@ -357,6 +367,7 @@ class Stage:
         return [
             *auth_http.routes(self.doors, self.clock),
             *calls_http.routes(self.past),
+            *controls_http.routes(Unparked()),
             Route("GET", "/api/recordings/{id}/audio", self.past.audio, "The sound", FileAnswer, tag="recordings"),
             Route("POST", "/api/agents/{ext}/state", self.set_state, "Say ready or not", Nothing, body=StateBody),
             Route("POST", "/api/agents/{ext}/wrap-up/finish", self.finish, "Wrap-up is done", Nothing, body=FinishBody),

@@ -1,5 +1,8 @@
 /** English. The shape of every other language is checked against this one. */
+import { routing } from './en.routing'
+
 export const en = {
+  ...routing,
   app: { name: 'Aftercall', skip: 'Skip to content', unreachable: 'The server cannot be reached.', retry: 'Try again' },
   nav: { wallboard: 'Wallboard', agent: 'My desk', calls: 'Calls', main: 'Main' },
   lang: { label: 'Language', switch: '中文', switchTo: 'Switch to Chinese' },
@@ -492,5 +495,5 @@ export const en = {
   },
 }
 
-type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
+export type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 export type Messages = Texts<typeof en>

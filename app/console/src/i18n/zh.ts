@@ -1,7 +1,9 @@
 /** 简体中文 */
 import type { Messages } from './en'
+import { routing } from './zh.routing'
 
 export const zh: Messages = {
+  ...routing,
   app: { name: 'Aftercall', skip: '跳到正文', unreachable: '无法连接服务器。', retry: '重试' },
   nav: { wallboard: '监控大屏', agent: '我的工作台', calls: '通话记录', main: '主导航' },
   lang: { label: '语言', switch: 'English', switchTo: '切换到英文' },
