@@ -56,6 +56,9 @@ class Acd:
         self._talks = Talks(
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
+        self.calls = Calls(
+            self.book, self._offers, self._wrap_ups, telephony, ids, spawn=self._spawn, linked=lambda: self.link_up
+        )
         self._overflows = Overflows(
             self.book,
             timers,
@@ -64,12 +67,10 @@ class Acd:
             linked=lambda: self.link_up,
             moved=self._match,
             is_open=is_open,
+            may_dial=self.calls.may_dial,
         )
         self.book.on_away = self._overflows.agents_changed
         self._hands = Hands(self.book, self._offers, self._overflows)
-        self.calls = Calls(
-            self.book, self._offers, self._wrap_ups, telephony, ids, spawn=self._spawn, linked=lambda: self.link_up
-        )
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in (*self._facts(), *ALSO)]
         )

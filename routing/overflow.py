@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from core.errors import AftercallError
 from core.events.routing import ItemOverflowed, ItemQueued
 from routing.agent import Agent, State
 from routing.book import Book
@@ -29,14 +30,16 @@ LOOK_S = 1.0  # after an agent's change: of several at once the last one counts
 
 class Overflows:
     """`watch` whoever begins to wait; `spawn` runs a coroutine beside the owner's loop, `linked` tells whether it can act;
-    `is_open` answers for a calendar's name."""
+    `is_open` answers for a calendar's name, `may_dial` for a number (raises when it may not be called)."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, *, spawn: Callable[[Coroutine[Any, Any, None]], None],
         linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str], bool],
+        may_dial: Callable[[str], str],
     ) -> None:  # fmt: skip
         self._book, self._timers, self._telephony = book, timers, telephony
         self._spawn, self._linked, self._moved, self._is_open = spawn, linked, moved, is_open
+        self._may_dial = may_dial
 
     def watch(self, item: WorkItem, *, new: bool = False) -> None:
         """From now on. Who is `new` may find the queue full, closed or without anybody."""
@@ -122,7 +125,7 @@ class Overflows:
     async def _send_away(self, item: WorkItem, way: Overflow, reason: str) -> None:
         try:
             if way.to == "number":
-                await self._telephony.set_variables(item.channel, {"AC_AWAY": way.target})
+                way = await self._outside(item, way)
             await self._telephony.send_away(item.channel, way.to)
         except Exception as error:
             structlog.get_logger().warning("not_sent_away", interaction_id=item.interaction_id, reason=str(error))
@@ -130,6 +133,16 @@ class Overflows:
             self._start(item.interaction_id, AGAIN_S, reason)
             return
         self._tell(item, reason, f"{way.to}:{way.target}" if way.target else way.to)
+
+    async def _outside(self, item: WorkItem, way: Overflow) -> Overflow:
+        """A number that may not be called (`outbound.allow`, so many in an hour) is a message box instead."""
+        try:
+            number = self._may_dial(way.target)
+        except AftercallError as error:
+            structlog.get_logger().warning("number_not_dialled", queue=item.queue, reason=error.error_id)
+            return Overflow("voicemail")
+        await self._telephony.set_variables(item.channel, {"AC_AWAY": number})
+        return way
 
     def _tell(self, item: WorkItem, reason: str, to: str, actor: str = "") -> None:
         self._book.stream.emit(ItemOverflowed(

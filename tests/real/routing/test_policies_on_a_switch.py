@@ -23,12 +23,13 @@ queues:
     wrap_up_s: 0
     {express}
 """
+SETTINGS = {"SPEECH__ENABLED": "false", "OUTBOUND__ALLOW": '["+4930"]'}
 WIDENS_S = (2.0, 4.0)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[OutsideWorld]:
-    async with OutsideWorld(tmp_path / "home", settings={"SPEECH__ENABLED": "false"}) as it:
+    async with OutsideWorld(tmp_path / "home", settings=SETTINGS) as it:
         yield it
 
 
