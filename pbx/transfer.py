@@ -218,7 +218,8 @@ def _leave(order: LeaveFor) -> list[Order]:
 
 
 def _send(order: SendCaller) -> list[Order]:
-    given = _given(order.caller, **{**order.variables, "AC_THEN": PLACES[order.to]})
+    said = {name: clean_note(value) if name == "AC_NOTE" else value for name, value in order.variables.items()}
+    given = _given(order.caller, **{**said, "AC_THEN": PLACES[order.to]})
     return [*given, ami_actions.hang_up(order.leg_id, 16)]
 
 

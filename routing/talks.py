@@ -37,11 +37,14 @@ class Talks:
     ) -> None:  # fmt: skip
         self._book, self._timers, self._offers, self._wrap_ups = book, timers, offers, wrap_ups
         self._freed, self._linked = freed, linked
+        self._listed: set[str] = set()  # legs of a process before us that the first list has
 
     def on_answered(self, fact: pbx.LegAnswered) -> None:
         offer = self._book.offers.get(fact.offer_id)
         if offer is not None and offer.answered_at is None:
             self._accept(offer, fact.at)
+        elif offer is not None and offer.unconfirmed:
+            self._listed.add(offer.offer_id)
 
     def on_connected(self, fact: pbx.CallConnected) -> None:
         if self._book.is_over(fact.offer_id) or self._book.is_gone(fact.interaction_id):
@@ -102,7 +105,13 @@ class Talks:
     def link_is_up(self) -> None:
         """Talks of a process before us that the switch did not list have ended meanwhile."""
         for offer in [offer for offer in self._book.offers.values() if offer.unconfirmed]:
-            self._over(offer, "unseen")
+            if offer.offer_id in self._listed:  # without the caller: whoever is asked about them
+                self._book.offers[offer.offer_id] = replace(
+                    offer, unconfirmed=False, connected_at=None, purpose="consult"
+                )
+            else:
+                self._over(offer, "unseen")
+        self._listed.clear()
 
     def _accept(self, offer: Offer, at: datetime) -> Offer:
         now = self._book.clock.monotonic()

@@ -378,6 +378,23 @@ async def test_a_caller_on_hold_is_still_their_agents_after_a_kill_and_can_be_ta
         await desk.caller.until("ended")
 
 
+async def test_a_consult_that_outlives_our_processes_is_completed_by_the_phone(world: OutsideWorld) -> None:
+    async with opened(world, 2) as desk:
+        await desk.calls()
+        await desk.post("consult", {"agent": desk.ext(1)})
+        second = await desk.picks_up()
+        await until(lambda: hears(desk.first, SECOND_HZ) and has_music(desk.caller))
+        await world.kill()
+        assert hears(desk.first, SECOND_HZ) and hears(second, FIRST_HZ)
+        await world.start()
+        await desk.until_state(0, "ENGAGED")
+        assert await desk.state(1) == "ENGAGED"
+        desk.first.hang_up()
+        await until(lambda: hears(desk.caller, SECOND_HZ) and hears(second, CALLER_HZ))
+        await desk.until_state(0, "WRAP_UP", "READY")
+        assert await desk.state(1) == "ENGAGED"
+
+
 async def test_and_after_all_of_it_the_switchs_own_book_says_the_same_as_ours(world: OutsideWorld) -> None:
     status, differences, _ = await reconcile(world)
     assert (status, differences) == (0, [])

@@ -28,6 +28,8 @@ TOLD = [
                                       f"{CALLER} AC_THEN=ac-hold", f"{LEG} ended"]),
     (t.SendCaller(**HOLD, to="queue", variables={"AC_QUEUE": "service"}),
      [f"{CALLER} AC_QUEUE=service", f"{CALLER} AC_THEN=ac-wait", f"{LEG} ended"]),
+    (t.SendCaller(**HOLD, to="queue", variables={"AC_NOTE": "two\r\nlines\x00 $[1+1]"}),
+     [f"{CALLER} AC_NOTE=two lines [1+1]", f"{CALLER} AC_THEN=ac-wait", f"{LEG} ended"]),
     (t.SendCaller(**HOLD, to="menu", variables={"AC_THEN": "ac-spy"}), [f"{CALLER} AC_THEN=ac-menu", f"{LEG} ended"]),
     (t.ParkCaller(**HOLD, park_s=90), [f"{CALLER} AC_PARK_S=90", f"{CALLER} AC_THEN=ac-park", f"{LEG} ended"]),
     (t.SwapLegs(**HOLD, other=OTHER), [f"{OTHER} AC_HEARS=music", f"{LEG} → ac-join & {OTHER} → ac-aside"]),

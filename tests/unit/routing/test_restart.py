@@ -286,3 +286,25 @@ def test_a_second_kill_in_the_same_talk_changes_nothing(box: Box) -> None:
     box.do(lambda it: it.switch.agent_hangs_up("101"))
     (segment,) = box.it.told.all("SegmentEnded")
     assert segment.talk_s == pytest.approx(30, abs=1) and box.it.state("101") == "WRAP_UP"
+
+
+def test_a_consult_goes_on_and_both_agents_stay_engaged_until_their_legs_end(box: Box) -> None:
+    box.open("101", "102")
+    box.talk()
+    order = {"what": "act", "verb": "consult", "interaction_id": IX, "by": "101", "supervisor": False, "actor": "user:x",
+             "target": {"kind": "agent", "name": "102"}}  # fmt: skip
+
+    async def asks() -> None:
+        await box.it.acd.calls.do(order)
+
+    box.loop.run_until_complete(asks())
+    box.do(lambda it: it.switch.answer("102"), 1)
+    box.kill()
+    box.come_back()
+    assert (box.it.state("101"), box.it.state("102")) == ("ENGAGED", "ENGAGED")
+    box.loop.live(60)
+    assert (box.it.state("101"), box.it.state("102")) == ("ENGAGED", "ENGAGED")
+    box.do(lambda it: it.switch.agent_hangs_up("101"), 1)
+    assert (box.it.state("101"), box.it.state("102")) == ("WRAP_UP", "ENGAGED")
+    box.do(lambda it: it.switch.caller_hangs_up(IX), 1)
+    assert box.it.state("102") == "WRAP_UP"
