@@ -65,7 +65,7 @@ prompts: setup ## render the product's own prompts anew (needs the voices; resul
 	@$(BIN)/python -m app.prompts_build
 
 lock: setup ## resolve the dependencies anew into requirements/*.txt
-	@for f in runtime dev uv; do $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
+	@for f in runtime plots dev uv; do $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
 
 clean: ## remove what was built here (the cache of downloaded programs stays)
 	@rm -rf .venv app/console/dist app/console/node_modules build dist

@@ -21,6 +21,8 @@ from app.roles.worker import WorkerRole
 from core.db.outbox import StoredEvent
 from core.db.relay import Relay
 
+TICK_S = 1.0  # so often others hear that something happened: each time is a transaction
+
 
 class Owner:
     """`await begin(epoch)`, then `parts()` are its tasks, until the lease is lost or given back."""
@@ -42,7 +44,7 @@ class Owner:
         house = self.house
         names = await house.agents()
         if house.roles == ALL:
-            self.ticks = Relay(house.database, "ticks", self._tick)
+            self.ticks = Relay(house.database, "ticks", self._tick, gather_s=TICK_S)
             house.flusher.on_flush.append(self.ticks.wake)
         if self.web is not None:
             self.web.make_screens(names)

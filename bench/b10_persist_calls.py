@@ -4,7 +4,8 @@ Ours: events of a real call (recorded from the demo) into the journal's synced f
 database: the events, and the rows of call, offer, segment and recording that follow from them. Peer: `executemany` of the
 very rows that came out, in transactions of the same size, into the same tables of another file. Promise: at least 0.5 of
 the peer's rate, and nothing of it on the call's path: what `emit` takes, and how late the loop is while it is flushed,
-beside a loop that has nothing to do.
+beside a loop that has nothing to do. Not in the figure: the half second for which a batch gathers when nobody waits for it,
+and the deleting of what the journal's file forgets a minute later.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ the handler returns or raises, the dialplan goes on (it checks AC_DONE itself); 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -74,6 +75,7 @@ class AgiSession:
         self._reader, self._writer = reader, writer
         self.env = env
         self.hung_up = False
+        self._deadline = _Deadline(reader)
 
     @property
     def interaction_id(self) -> str:
@@ -148,34 +150,77 @@ class AgiSession:
         if self.hung_up:
             return HungUp()
         self._writer.write(command(*words))
+        self._deadline.set(deadline_s)
         try:
-            async with asyncio.timeout(deadline_s):
-                while True:
-                    line = await self._line()
-                    if line == "HANGUP":
-                        self.hung_up = True  # told between; the reply to our command still follows
+            while True:
+                line = await self._line()
+                if line == "HANGUP":
+                    self.hung_up = True  # told between; the reply to our command still follows
+                    continue
+                if line.startswith("520-"):
+                    while not (await self._line()).startswith("520 "):
                         continue
-                    if line.startswith("520-"):
-                        while not (await self._line()).startswith("520 "):
-                            continue
-                        return Failed(520, "wrong words")
-                    reply = reply_of(line)
-                    if reply.code < 200:
-                        continue
-                    if reply.code == 511:
-                        return self._gone()
-                    return reply if reply.code == 200 else Failed(reply.code, reply.data)
+                    return Failed(520, "wrong words")
+                reply = reply_of(line)
+                if reply.code < 200:
+                    continue
+                if reply.code == 511:
+                    return self._gone()
+                return reply if reply.code == 200 else Failed(reply.code, reply.data)
         except TimeoutError:
             self.hung_up = True  # what this connection would say next belongs to a step that was given up
             return Failed(0, f"no answer within {deadline_s:g} s")
         except (BadAgi, OSError, EOFError, ValueError):
             return self._gone()
+        finally:
+            self._deadline.clear()
+
+    def close(self) -> None:
+        """Nothing is asked any more."""
+        self._deadline.close()
 
     async def _line(self) -> str:
         raw = await self._reader.readline()
         if not raw.endswith(b"\n"):
             raise EOFError
         return raw.decode("utf-8", "replace").rstrip("\r\n")
+
+
+class _Deadline:
+    """Ends the reading of a step that takes too long. One timer serves many steps: `asyncio.timeout` makes and drops one for
+    each, which costs as much as the step itself."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._due = math.inf  # on the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._due:
+            self._ring_at(loop, self._due)
+
+    def clear(self) -> None:
+        self._due = math.inf
+
+    def close(self) -> None:
+        self.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring_at(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._due <= loop.time():
+            self._reader.set_exception(TimeoutError())
+        elif self._due < math.inf:
+            self._ring_at(loop, self._due)  # a later step has been begun meanwhile
 
 
 def _key(result: str) -> str:
@@ -244,6 +289,8 @@ class AgiServer:
                     await self._handler(session)
                 except Exception:
                     structlog.get_logger().exception("agi_handler_failed")
+                finally:
+                    session.close()
         finally:
             self._tasks.discard(task)
             writer.close()

@@ -56,15 +56,20 @@ def environment(lines: list[str]) -> dict[str, str]:
     return env
 
 
+_PLAIN = re.compile(r"[\w./:-]+").fullmatch
+
+
 def command(*words: str) -> bytes:
     """Words as one command, quoted. Raises ValueError for line breaks and NUL, and for what Asterisk would cut in two."""
     quoted = []
     for word in words:
+        if _PLAIN(word):
+            quoted.append(word)
+            continue
         if any(mark in word for mark in "\r\n\0"):
             raise ValueError("an AGI word holds a line break or NUL")
-        plain = re.fullmatch(r"[\w./:-]+", word)
         escaped = word.replace("\\", "\\\\").replace('"', '\\"')
-        quoted.append(word if plain else f'"{escaped}"')
+        quoted.append(f'"{escaped}"')
     line = " ".join(quoted).encode() + b"\n"
     if len(line) > COMMAND_BOUND:
         raise ValueError(f"an AGI command of {len(line)} bytes is too long")

@@ -75,6 +75,7 @@ class BridgeLeft(AmiEvent):
 class HoldChanged(AmiEvent):
     uniqueid: str
     on: bool
+    by_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

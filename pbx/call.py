@@ -125,7 +125,7 @@ class Call:
     caller: Leg = Leg("")
     legs: Mapping[str, Leg] = field(default_factory=dict)
     visits: Mapping[int, Visit] = field(default_factory=dict)
-    holds: frozenset[tuple[datetime, bool, str]] = frozenset()
+    holds: frozenset[tuple[datetime, bool, str, bool]] = frozenset()
     told: frozenset[str] = frozenset()
 
     @property
@@ -285,7 +285,7 @@ def _held(call: Call, event: AmiEvent) -> Call:
     assert isinstance(event, HoldChanged)
     if event.uniqueid != call.id and not offer_of(event.uniqueid, call.id):
         return call
-    return changed(call, holds=call.holds | {(event.at, event.on, event.uniqueid)})
+    return changed(call, holds=call.holds | {(event.at, event.on, event.uniqueid, event.by_order)})
 
 
 def _originate_failed(call: Call, event: AmiEvent) -> Call:
@@ -405,11 +405,11 @@ def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
                 facts=dict(parse_qsl(visit.facts)))))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
-    for moment, on, unique in sorted(call.holds):
+    for moment, on, unique, by_order in sorted(call.holds):
         if (key := f"hold:{moment.isoformat()}:{on}") not in told:
             extension = call.legs[unique].extension if unique in call.legs else ""
             kind = facts.CallHeld if on else facts.CallResumed
-            news.append((key, kind(interaction_id=ix, at=_ms(moment), extension=extension)))
+            news.append((key, kind(interaction_id=ix, at=_ms(moment), extension=extension, by_order=by_order)))
     if call.caller.ended_at is not None and call.arrived_at is not None and "ended" not in told:
         news.append(("ended", facts.CallEnded(
             interaction_id=ix, at=_ms(call.caller.ended_at), reason=_end_reason(call), cause=max(0, call.caller.cause or 0),

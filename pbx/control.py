@@ -15,7 +15,7 @@ from pbx.ami_events import value_in
 from pbx.transfer import CallOrder, RingLeg, Supervise, steps
 
 RING_CONTEXT = "ac-bridge"
-AWAY = {"voicemail": "ac-voicemail", "closing": "ac-closing"}
+AWAY = {"voicemail": "ac-voicemail", "closing": "ac-closing", "number": "ac-number"}  # a number stands in AC_AWAY
 KEEP_MADE = 5000
 CANCEL_AGAIN_S = (0.0, 0.05, 0.25)
 

@@ -171,7 +171,7 @@ class Switchboard:
             )
             self._events.emit(refused)
         elif event.name == "AcHold":
-            held = HoldChanged(at=event.at, uniqueid=said.get("leg", ""), on=said.get("on") == "1")
+            held = HoldChanged(at=event.at, uniqueid=said.get("leg", ""), on=said.get("on") == "1", by_order=True)
             self._give(said.get("interaction", ""), held)
         elif event.name == "AcSpy":
             self._supervised(event)
@@ -228,6 +228,8 @@ class Switchboard:
         joined |= {key: min(call.connected.values()) for key, call in known.items() if call.connected}
         for seen in sorted(listed.values(), key=lambda it: is_leg(it.uniqueid)):  # callers first
             self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
+        for interaction_id, before_us in known.items():
+            self._list_held(interaction_id, before_us, listed)
         for uniques in self._own_channels.values():
             uniques.intersection_update(listed)
         for extension in self._own_channels:
@@ -274,6 +276,22 @@ class Switchboard:
                 "ani": seen.number, "facts": said.get("AC_FACTS", ""),
             }  # fmt: skip
             self._give(call.id, Told(at=seen.at, name="AcWaiting", fields=fields))
+
+    def _list_held(self, interaction_id: str, known: KnownCall, listed: Mapping[str, ChannelSeen]) -> None:
+        """Whose caller is on hold stands in no bridge with them, and has them all the same."""
+        caller, call = listed.get(interaction_id), self._calls.get(interaction_id)
+        if caller is None or call is None or caller.variables.get("AC_STAGE") != "hold":
+            return
+        for leg_id, at in known.connected.items():
+            leg, key = call.legs.get(leg_id), f"connected:{leg_id}"
+            if leg is None or leg_id not in listed or key in call.told or leg.outside:
+                continue
+            self._calls[interaction_id] = replace(call, told=call.told | {key})
+            self._events.emit(facts.CallConnected(
+                interaction_id=interaction_id, at=at, leg_id=leg_id, offer_id=leg.offer_id, extension=leg.extension))  # fmt: skip
+            held = HoldChanged(at=max(caller.at, at), uniqueid=leg_id, on=True, by_order=True)
+            self._give(interaction_id, held)
+            call = self._calls[interaction_id]
 
     def _list_bridge(self, call: Call, seen: ChannelSeen) -> None:
         """Ends stays in bridges that the channel is no longer in."""

@@ -45,8 +45,9 @@ class HoldCaller(CallOrder):
 
 @dataclass(frozen=True, kw_only=True)
 class JoinCaller(CallOrder):
-    """The leg goes (back) to the caller."""
+    """The leg goes (back) to the caller, wherever both are."""
 
+    caller: str
     leg_id: str
 
 
@@ -206,7 +207,9 @@ def _hold(order: HoldCaller) -> list[Order]:
 
 
 def _join(order: JoinCaller) -> list[Order]:
-    return [ami_actions.move(order.leg_id, "ac-join")]
+    """Should the two talk already, the caller falls out of it for a moment: into our arms, not out of the call."""
+    kept = _given(order.caller, AC_HOLDER=order.leg_id, AC_THEN="ac-hold")
+    return [*kept, ami_actions.move(order.leg_id, "ac-join")]
 
 
 def _leave(order: LeaveFor) -> list[Order]:
@@ -227,7 +230,7 @@ def _park(order: ParkCaller) -> list[Order]:
 def _ring(order: RingLeg) -> list[Order]:
     variables = {
         "AC_CALLER": order.caller, "AC_IX": order.interaction_id, "AC_EPOCH": str(order.epoch),
-        "AC_OFFER": order.leg_id.rpartition("-")[2], "AC_WITH": order.with_leg, "AC_FROM": order.only_from,
+        "AC_OFFER": order.leg_id.removeprefix(f"{order.interaction_id}-"), "AC_WITH": order.with_leg, "AC_FROM": order.only_from,
     }  # fmt: skip
     headers = {"X-Aftercall-Interaction": order.interaction_id, **order.headers} if not order.trunk else {}
     return [ami_actions.ring(

@@ -98,7 +98,7 @@ class Recordings:
                         self._sweep_now.set()
                     if isinstance(event, CallEnded):
                         if safe_id(event.interaction_id):
-                            group.create_task(self._close_guarded(event.interaction_id))
+                            group.create_task(self._close_guarded(event.interaction_id, only_ours=True))
                     else:
                         await self._note(event)
         finally:
@@ -147,14 +147,14 @@ class Recordings:
 
     # --- when it is over
 
-    async def _close_guarded(self, interaction_id: str) -> None:
+    async def _close_guarded(self, interaction_id: str, *, only_ours: bool = False) -> None:
         """Closes once at a time; what cannot be done now is left lying for the next sweep."""
         if interaction_id in self._closing:
             return
         self._closing.add(interaction_id)
         try:
             async with self._hands:
-                await self.close(interaction_id)
+                await self.close(interaction_id, only_ours=only_ours)
         except (Unavailable, OSError) as error:
             structlog.get_logger().warning(
                 "recording_not_closed_yet", interaction_id=interaction_id, reason=str(error.__cause__ or error)
@@ -164,11 +164,14 @@ class Recordings:
             if interaction_id not in self._begun:
                 self._languages.pop(interaction_id, None)
 
-    async def close(self, interaction_id: str) -> None:
-        """Makes the recording of a call that is over. Does nothing when the call left no sound and none was due. Raises
+    async def close(self, interaction_id: str, *, only_ours: bool = False) -> None:
+        """Makes the recording of a call that is over. Does nothing when the call left no sound and none was due: as far as
+        we know (`only_ours`; most calls are never recorded, and what we do not know of is swept), or the database. Raises
         Unavailable or OSError when it must be tried again."""
         begun = self._begun.get(interaction_id)
         if not await self._legs_are_done(interaction_id, expected=begun is not None):
+            if begun is None and only_ours:
+                return
             row = await self._known_row(interaction_id)
             if begun is None and (row is None or row.state is not State.RECORDING):
                 return

@@ -114,10 +114,11 @@ async def _add_extensions(conn: AsyncConnection, heard: Sequence[tuple[str, str]
             agents.setdefault(interaction_id, []).append(extension)
     if not agents:
         return
-    for known in _all(await conn.execute(select(recording_table).where(_r.interaction_id.in_(list(agents))))):
-        extensions = list(dict.fromkeys([*known.extensions, *agents[known.interaction_id]]))
-        if len(extensions) > len(known.extensions):
-            await _set(conn, known.id, extensions=extensions)
+    known = select(_r.id, _r.interaction_id, _r.extensions).where(_r.interaction_id.in_(list(agents)))
+    for recording_id, interaction_id, before in await conn.execute(known):
+        extensions = list(dict.fromkeys([*before, *agents[interaction_id]]))
+        if len(extensions) > len(before):
+            await _set(conn, recording_id, extensions=extensions)
 
 
 async def mark_stored(

@@ -21,6 +21,7 @@ from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
 from routing.calls.service import ALSO, Calls
+from routing.hands import Hands
 from routing.items import item_of
 from routing.model import AgentRecord, Unfinished, WorkItem
 from routing.offers import Offers
@@ -55,6 +56,9 @@ class Acd:
         self._talks = Talks(
             self.book, timers, self._offers, self._wrap_ups, freed=self._match, linked=lambda: self.link_up
         )
+        self.calls = Calls(
+            self.book, self._offers, self._wrap_ups, telephony, ids, spawn=self._spawn, linked=lambda: self.link_up
+        )
         self._overflows = Overflows(
             self.book,
             timers,
@@ -63,11 +67,10 @@ class Acd:
             linked=lambda: self.link_up,
             moved=self._match,
             is_open=is_open,
+            may_dial=self.calls.may_dial,
         )
         self.book.on_away = self._overflows.agents_changed
-        self.calls = Calls(
-            self.book, self._offers, self._wrap_ups, telephony, ids, spawn=self._spawn, linked=lambda: self.link_up
-        )
+        self._hands = Hands(self.book, self._offers, self._overflows)
         self._inbox = stream.subscribe(
             "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in (*self._facts(), *ALSO)]
         )
@@ -140,6 +143,16 @@ class Acd:
         """Gives more time for after-call work, from now. Raises NotFound, BadInput."""
         self._wrap_ups.extend(extension, seconds)
         return self.book.agent(extension)
+
+    def move(self, interaction_id: str, queue: str, *, actor: str) -> WorkItem:
+        """A waiting caller into another queue, with their wait. Raises NotFound."""
+        item = self._hands.move(interaction_id, queue, actor=actor)
+        self._match()
+        return item
+
+    def give(self, interaction_id: str, extension: str, *, actor: str) -> WorkItem:
+        """A waiting caller to an agent whom a supervisor names. Raises NotFound, BadInput, Unavailable without a link."""
+        return self._hands.give(interaction_id, extension, actor=actor, linked=self.link_up)
 
     def add_agent(self, record: AgentRecord) -> None:
         """An agent who was added, or whose name or skills changed, while we run."""

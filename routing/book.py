@@ -18,6 +18,7 @@ from core.errors import NotFound
 from core.events.stream import EventSink
 from routing.acquaintance import Acquaintances
 from routing.agent import Act, Agent, Happening, Ignored, apply
+from routing.capacity import Capacity
 from routing.model import AgentRecord, Offer, WorkItem
 from routing.occupancy import Occupancy
 from routing.policy.model import Policy, QueuePolicy
@@ -34,6 +35,7 @@ class Book:
         self.pool = Pool(policy)
         self.occupancy = Occupancy()
         self.acquainted = Acquaintances()
+        self.capacity = Capacity()
         self._resting: set[str] = set()
         self.on_away: Callable[[], None] = lambda: None  # an agent can be given nothing now
         self.offers: dict[str, Offer] = {}
@@ -122,7 +124,7 @@ class Book:
             idle_s = (self.clock.now() - agent.idle_since).total_seconds()
         self.pool.free(
             extension, agent.skills, agent.teams, now, idle_since=round(now - idle_s, 3),
-            occupancy=self.occupancy.share(extension, now),
+            occupancy=self.occupancy.share(extension, now), kinds=self.capacity.open({}),
         )  # fmt: skip
 
     def add_agent(self, record: AgentRecord) -> None:

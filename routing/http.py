@@ -45,6 +45,14 @@ class WrapUpBody(Strict):
     seconds: Annotated[float, Field(gt=0, le=3600)] = 30
 
 
+class MoveBody(Strict):
+    queue: Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class GiveBody(Strict):
+    extension: Annotated[str, Field(min_length=1, max_length=20)]
+
+
 class WaitingView(Strict):
     interaction_id: str
     enqueued_at: datetime
@@ -105,6 +113,16 @@ class RoutingHttp:
     async def queues(self, _request: Request) -> Page[QueueView]:
         return Page[QueueView](items=queue_views(self._acd))
 
+    async def move(self, request: Request) -> ItemWhy:
+        ix = request.path["id"]
+        self._acd.move(ix, request.body.queue, actor=f"user:{request.caller.name}")
+        return item_why(self._acd, ix)
+
+    async def give(self, request: Request) -> ItemWhy:
+        ix = request.path["id"]
+        self._acd.give(ix, request.body.extension, actor=f"user:{request.caller.name}")
+        return item_why(self._acd, ix)
+
     async def agent_why(self, request: Request) -> AgentWhy:
         return agent_why(self._acd, own_or_supervised(request, "You may ask only about yourself."))
 
@@ -145,6 +163,8 @@ class Operations(Protocol):
     async def queues(self, request: Request, /) -> Page[QueueView]: ...
     async def agent_why(self, request: Request, /) -> AgentWhy: ...
     async def item_why(self, request: Request, /) -> ItemWhy: ...
+    async def move(self, request: Request, /) -> ItemWhy: ...
+    async def give(self, request: Request, /) -> ItemWhy: ...
 
 
 def routes(acd: Acd) -> list[Route]:
@@ -162,5 +182,9 @@ def routes_of(http: Operations) -> list[Route]:
               tag="routing"),
         Route("GET", "/api/items/{id}/why", http.item_why, "Why this caller waits, or was given to whom", ItemWhy,
               roles=frozenset({Role.SUPERVISOR}), tag="routing"),
+        Route("POST", "/api/items/{id}/move", http.move, "Moves a waiting caller into another queue, with their wait", ItemWhy,
+              body=MoveBody, roles=frozenset({Role.SUPERVISOR}), tag="routing"),
+        Route("POST", "/api/items/{id}/give", http.give, "Gives a waiting caller to an agent, ahead of everybody", ItemWhy,
+              body=GiveBody, roles=frozenset({Role.SUPERVISOR}), tag="routing"),
         Route("GET", "/api/queues", http.queues, "Queues and who waits in them", Page[QueueView], tag="routing"),
     ]  # fmt: skip

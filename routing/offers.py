@@ -53,19 +53,30 @@ class Offers:
         # The link broke before the switch said whether it took the order.
         self._unclear: deque[Offer] = deque(maxlen=KEEP_UNCLEAR)
 
-    def make(self, pair: Assignment) -> None:
-        """Reserves the agent for the waiting caller, and sets the carrying out going."""
-        interaction_id, extension = pair.interaction_id, pair.extension
-        item = self._book.waiting[interaction_id]
-        why = chosen(pair, self._book.policy(item.queue))
-        offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), why=why)
-        if not self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor="rule:matcher"):
+    def make(self, pair: Assignment, *, why: str = "") -> None:
+        """Reserves the agent for the waiting caller, and sets the carrying out going. `why`: when it was not the matcher."""
+        item = self._book.waiting[pair.interaction_id]
+        rules = self._book.policy(item.queue)
+        why = why or chosen(pair, rules)
+        if not self._make(item, pair, why):
             self._book.wait(item)
             return
-        self._book.leave(interaction_id)
+        also: list[tuple[str, float]] = []
+        if rules.ring_all > 1:
+            self._book.wait(item)  # who else would be chosen: asked of the pool, which has let go of it already
+            also = self._book.pool.ranked(pair.interaction_id, self._book.clock.monotonic())[: rules.ring_all - 1]
+        self._book.leave(pair.interaction_id)
+        for extension, merit in also:
+            self._make(item, replace(pair, extension=extension, merit=merit), f"{why}; rings with {pair.extension}")
+
+    def _make(self, item: WorkItem, pair: Assignment, why: str) -> bool:
+        extension = pair.extension
+        offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), why=why)
+        if not self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor="rule:matcher"):
+            return False
         self._book.offers[offer.offer_id] = offer
         made = OfferMade(
-            interaction_id=interaction_id, at=self._book.clock.now(), offer_id=offer.offer_id, extension=extension,
+            interaction_id=item.interaction_id, at=self._book.clock.now(), offer_id=offer.offer_id, extension=extension,
             queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
             waited_s=self._book.waited_s(item), why=why, ring=pair.ring,
             priority=round(pair.priority, 3), merit=round(pair.merit, 6),
@@ -74,6 +85,7 @@ class Offers:
         ring_s = self._book.policy(item.queue).ring_s
         self._light_fuse(offer.offer_id, ring_s + FUSE_S)
         self._spawn(self._carry_out(offer, made, ring_s))
+        return True
 
     def direct(self, item: WorkItem, extension: str, purpose: str, ring_s: float) -> tuple[Offer, OfferMade]:
         """An offer to somebody asked for by name, whose caller is nobody's to match: `routing/calls` rings the phone. Who is

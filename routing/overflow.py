@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from core.errors import AftercallError
 from core.events.routing import ItemOverflowed, ItemQueued
 from routing.agent import Agent, State
 from routing.book import Book
@@ -29,14 +30,16 @@ LOOK_S = 1.0  # after an agent's change: of several at once the last one counts
 
 class Overflows:
     """`watch` whoever begins to wait; `spawn` runs a coroutine beside the owner's loop, `linked` tells whether it can act;
-    `is_open` answers for a calendar's name."""
+    `is_open` answers for a calendar's name, `may_dial` for a number (raises when it may not be called)."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, *, spawn: Callable[[Coroutine[Any, Any, None]], None],
         linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str], bool],
+        may_dial: Callable[[str], str],
     ) -> None:  # fmt: skip
         self._book, self._timers, self._telephony = book, timers, telephony
         self._spawn, self._linked, self._moved, self._is_open = spawn, linked, moved, is_open
+        self._may_dial = may_dial
 
     def watch(self, item: WorkItem, *, new: bool = False) -> None:
         """From now on. Who is `new` may find the queue full, closed or without anybody."""
@@ -92,17 +95,16 @@ class Overflows:
             return
         way = self._book.policy(item.queue).overflow_for(reason)
         if way.to == "queue":
-            self._to_queue(item, way, reason)
+            if way.target not in item.been_in:  # else round in a circle: they wait where they are
+                self.to_queue(item, way.target, reason)
         else:
             self._book.leave(ix)
             self._spawn(self._send_away(item, way, reason))
 
-    def _to_queue(self, item: WorkItem, way: Overflow, reason: str) -> None:
+    def to_queue(self, item: WorkItem, queue: str, reason: str, *, actor: str = "") -> None:
         """They go on waiting, with their wait, music and place, under another queue's rules."""
-        if way.target in item.been_in:
-            return  # round in a circle: they wait where they are
-        moved = replace(item, queue=way.target, been_in=(*item.been_in, item.queue))
-        self._tell(item, reason, f"queue:{way.target}")
+        moved = replace(item, queue=queue, been_in=() if actor else (*item.been_in, item.queue))
+        self._tell(item, reason, f"queue:{queue}", actor)
         self._book.wait(moved)
         self._book.stream.emit(ItemQueued(
             interaction_id=item.interaction_id, at=self._book.clock.now(), queue=moved.queue, enqueued_at=item.enqueued_at,
@@ -122,17 +124,30 @@ class Overflows:
 
     async def _send_away(self, item: WorkItem, way: Overflow, reason: str) -> None:
         try:
+            if way.to == "number":
+                way = await self._outside(item, way)
             await self._telephony.send_away(item.channel, way.to)
         except Exception as error:
             structlog.get_logger().warning("not_sent_away", interaction_id=item.interaction_id, reason=str(error))
             self._book.put_back(item)
             self._start(item.interaction_id, AGAIN_S, reason)
             return
-        self._tell(item, reason, way.to)
+        self._tell(item, reason, f"{way.to}:{way.target}" if way.target else way.to)
 
-    def _tell(self, item: WorkItem, reason: str, to: str) -> None:
+    async def _outside(self, item: WorkItem, way: Overflow) -> Overflow:
+        """A number that may not be called (`outbound.allow`, so many in an hour) is a message box instead."""
+        try:
+            number = self._may_dial(way.target)
+        except AftercallError as error:
+            structlog.get_logger().warning("number_not_dialled", queue=item.queue, reason=error.error_id)
+            return Overflow("voicemail")
+        await self._telephony.set_variables(item.channel, {"AC_AWAY": number})
+        return way
+
+    def _tell(self, item: WorkItem, reason: str, to: str, actor: str = "") -> None:
         self._book.stream.emit(ItemOverflowed(
-            interaction_id=item.interaction_id, at=self._book.clock.now(), queue=item.queue, reason=reason, to=to
+            interaction_id=item.interaction_id, at=self._book.clock.now(), queue=item.queue, reason=reason, to=to,
+            actor=actor,
         ))  # fmt: skip
 
 

@@ -12,14 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Any
 
 from routing.lane import Entry, Lane, standing
 from routing.model import WorkItem
 from routing.policy.model import Policy, QueuePolicy
+from routing.seats import Profile, Row, Seat
 from routing.wish import VOICE, Program, Wish, program, signature
 
 REMEMBERED = 4096
+TINY = 1e-9  # points; more than what rounding makes of equal sums
 Key = tuple[bool, bool, float, float]  # overtaken too often, voice, priority, wait: the greatest is first
 
 
@@ -36,52 +39,19 @@ class Assignment:
     due: bool = False
 
 
-class Profile:
-    """What agents can do who can do the same. `fits`: wish → its `fit` in points, None where it is not met."""
-
-    __slots__ = ("fits", "kinds", "skills", "teams")
-
-    def __init__(self, skills: Mapping[str, int], teams: frozenset[str], kinds: frozenset[str]) -> None:
-        self.skills, self.teams, self.kinds = dict(skills), teams, kinds
-        self.fits: dict[int, float | None] = {}
-
-    def fit(self, lane: Lane, extension: str) -> float | None:
-        wish = lane.wish
-        if wish.only:  # not the same for all who can do the same
-            return self._fit(wish) if wish.met_by(extension, self.skills, self.teams, self.kinds) else None
-        try:
-            return self.fits[lane.wish_no]
-        except KeyError:
-            met = wish.met_by(extension, self.skills, self.teams, self.kinds)
-            found = self.fits[lane.wish_no] = self._fit(wish) if met else None
-            return found
-
-    def _fit(self, wish: Wish) -> float:
-        return wish.weights.fit * sum(self.skills.get(skill, 0) for skill in wish.fit_of)
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """A free agent. `idle_since`: seconds; `occupancy`: 0–1."""
-
-    extension: str
-    profile: Profile
-    idle_since: float
-    occupancy: float
-
-
 class Pool:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._items: dict[str, Entry] = {}
-        self._free: dict[str, Seat] = {}
-        self._free_with: dict[str, dict[str, Seat]] = {}
+        self._free = Row()
+        self._free_with: dict[str, Row] = {}
         self._personal: dict[str, dict[str, Entry]] = {}  # agent → items that would rather have them
         self._lanes: dict[tuple[int, int], Lane] = {}  # those that are not empty, by (program, ring)
         self._standing: dict[tuple[str, str], dict[tuple[int, int], Lane]] = {}  # by where they are looked for
         self._programs: dict[tuple[object, ...], Program] = {}
         self._wishes: dict[Wish, int] = {}
         self._profiles: dict[tuple[object, ...], Profile] = {}
+        self._best_level = 0  # of anybody in anything
         self._turns: dict[str, int] = {}
         self._turn_of: dict[tuple[str, str], int] = {}
         self._coming: list[tuple[float, str, int]] = []  # when whose next ring begins
@@ -136,9 +106,14 @@ class Pool:
         profile = self._profiles.get(key)
         if profile is None:
             profile = self._profiles[key] = Profile(skills, teams, kinds)
-        seat = self._free[extension] = Seat(extension, profile, idle_since, occupancy)
+            self._best_level = max(self._best_level, *skills.values(), 0)
+        seat = Seat(extension, profile, idle_since, occupancy)
+        self._free.add(seat)
         for skill in profile.skills:
-            self._free_with.setdefault(skill, {})[extension] = seat
+            row = self._free_with.get(skill)
+            if row is None:
+                row = self._free_with[skill] = Row()
+            row.add(seat)
         self._new_seats[extension] = None
 
     def busy(self, extension: str) -> None:
@@ -241,37 +216,54 @@ class Pool:
                 return
 
     def _settle_many(self, now: float, made: list[Assignment]) -> None:
-        """The most urgent item first, and for it the best agent, until nothing new is left to pair."""
+        """The most urgent item first, and for it the best agent. A lane nobody free may serve stays so: fewer are free, never
+        more."""
+        touched, personal = self._touched()
         again = True
-        while again:
+        while again:  # who has now been overtaken often enough is looked at anew, before all others
             again = False
-            heap = [place for news in self._news() if (place := self._look(*news, now)) is not None]
+            heap = [
+                (self._place(lane.head(), now), lane.head().item.interaction_id, False) for lane in touched.values()
+            ]
+            heap += [(self._place(entry, now, entry.personal_points), ix, True) for ix, entry in personal.items()]
             heapify(heap)
             while heap and not again:
-                _, ix, is_seat, name = heappop(heap)
-                if name not in (self._free if is_seat else self._items):
-                    continue
+                _, ix, for_one = heappop(heap)
                 entry = self._items.get(ix)
-                seat = self._best_seat(entry, now) if entry is not None else None
-                if entry is not None and seat is not None:  # who has now been overtaken often enough is looked at anew
-                    again = self._assign(entry, seat, self._key(entry, now), now, made, passed=True)
-                if is_seat and (place := self._look(True, name, now)) is not None:
-                    heappush(heap, place)
+                if entry is None or (for_one and not any(extension in self._free for extension in entry.personal)):
+                    personal.pop(ix, None)
+                    continue
+                lane = entry.lane
+                assert lane is not None
+                seat = self._best_seat(entry, now)
+                if seat is None:
+                    touched.pop(id(lane), None)
+                    personal.pop(ix, None)
+                    continue
+                again = self._assign(entry, seat, self._key(entry, now), now, made, passed=True)
+                personal.pop(ix, None)
+                if not lane.size:
+                    touched.pop(id(lane), None)
+                elif id(lane) in touched:
+                    head = lane.head()
+                    heappush(heap, (self._place(head, now), head.item.interaction_id, False))
 
-    def _news(self) -> list[tuple[bool, str]]:
-        return [*((True, ext) for ext in self._new_seats), *((False, ix) for ix in self._new_items)]
+    def _touched(self) -> tuple[dict[int, Lane], dict[str, Entry]]:
+        """The lanes in which something may be paired because of what is new, and those who would rather have an agent who is."""
+        lanes = [lane for ix in self._new_items if (lane := self._items[ix].lane) is not None]
+        personal: dict[str, Entry] = {}
+        for extension in self._new_seats:
+            seat = self._free[extension]
+            lanes += [lane for lane in self._lanes_for(seat) if seat.profile.fit(lane, extension) is not None]
+            for ix, entry in self._personal.get(extension, {}).items():
+                if entry.lane is not None and seat.profile.fit(entry.lane, extension) is not None:
+                    personal[ix] = entry
+        return {id(lane): lane for lane in lanes}, personal
 
-    def _look(self, is_seat: bool, name: str, now: float) -> tuple[tuple[float, ...], str, bool, str] | None:
-        """What could be paired because of this news: the item's place in a heap, the item, and the news."""
-        found: tuple[Entry, Key] | None = None
-        if is_seat:
-            seat = self._free.get(name)
-            found = self._best_item(seat, now)[0] if seat is not None else None
-        elif (entry := self._items.get(name)) is not None and self._best_seat(entry, now) is not None:
-            found = entry, self._key(entry, now)
-        if found is None:
-            return None
-        return tuple(-part for part in found[1]), found[0].item.interaction_id, is_seat, name
+    def _place(self, entry: Entry, now: float, more: float = 0.0) -> tuple[float, ...]:
+        """Where in a heap: the most urgent is the least."""
+        due, voice, priority, since = self._key(entry, now)
+        return (-due, -voice, -priority - (0.0 if due else more), -since)
 
     def _assign(self, entry: Entry, seat: Seat, key: Key, now: float, made: list[Assignment], *, passed: bool) -> bool:
         """Whether somebody was overtaken as often as anybody may be."""
@@ -331,30 +323,53 @@ class Pool:
     def _best_seat(self, entry: Entry, now: float) -> Seat | None:
         best: Seat | None = None
         best_order: tuple[float, float, str] = (0.0, 0.0, "")
-        for seat, merit in self._candidates(entry, now):
-            order = (-merit, seat.idle_since, seat.extension)
-            if best is None or order < best_order:
-                best, best_order = seat, order
+        row, most, idle = self._row(entry), self._most(entry), entry.lane.wish.weights.idle / 60  # type: ignore[union-attr]
+        for seat in row.longest_idle_first():
+            if best is not None and most + idle * (now - seat.idle_since) < -best_order[0] - TINY:
+                break  # neither they nor anybody who became free later can be better
+            merit = self._merit(entry, seat, now)
+            if merit is not None:
+                order = (-merit, seat.idle_since, seat.extension)
+                if best is None or order < best_order:
+                    best, best_order = seat, order
         return best
 
     def _candidates(self, entry: Entry, now: float) -> Iterable[tuple[Seat, float]]:
-        lane = entry.lane
-        assert lane is not None
-        wish = lane.wish
-        free: Mapping[str, Seat] = self._free
-        if wish.only:
-            free = {wish.only: free[wish.only]} if wish.only in free else {}
-        else:
-            for skill, _ in wish.skills:
-                having = self._free_with.get(skill)
-                if not having:
-                    return
-                if len(having) < len(free):
-                    free = having
-        for seat in free.values():
+        for seat in self._row(entry).values():
             merit = self._merit(entry, seat, now)
             if merit is not None:
                 yield seat, merit
+
+    def _row(self, entry: Entry) -> Row:
+        """Those among whom all are who may take this item."""
+        lane = entry.lane
+        assert lane is not None
+        wish, row = lane.wish, self._free
+        if wish.only:
+            only = Row()
+            if wish.only in row:
+                only.add(row[wish.only])
+            return only
+        for skill, _ in wish.skills:
+            having = self._free_with.get(skill)
+            if having is None:
+                return Row()
+            if len(having) < len(row):
+                row = having
+        return row
+
+    def _most(self, entry: Entry) -> float:
+        """More than this, beside idleness, nobody's merit for this item can be."""
+        lane = entry.lane
+        assert lane is not None
+        weights, wish = lane.wish.weights, lane.wish
+        if weights.idle < 0 or weights.breadth > 0:
+            return inf
+        most = max(0.0, weights.fit) * self._best_level * len(wish.fit_of) + weights.breadth * len(wish.skills)
+        most += max(0.0, weights.occupancy) * 100
+        if weights.turn > 0:
+            most += weights.turn * self._turns.get(entry.item.queue, 0)
+        return most + max(0.0, entry.personal_points)
 
     def _merit(self, entry: Entry, seat: Seat, now: float) -> float | None:
         """The agent's points for this item; None when they may not take it."""

@@ -26,7 +26,7 @@ class Telephony(Protocol):
         ...
 
     async def send_away(self, channel: str, to: str) -> None:
-        """A waiting caller leaves the queue: `to` is voicemail or closing (a sentence, then the end)."""
+        """A waiting caller leaves the queue: `to`: voicemail, closing (a sentence, then the end), number (AC_AWAY)."""
         ...
 
     async def carry_out(self, order: CallOrder) -> None:

@@ -86,6 +86,8 @@ class RoutingProjector:
     async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
         changes: dict[tuple[Table, str, str, int], dict[str, Any]] = {}
         for event in events:
+            if type(event) not in _TOLD_OF:
+                continue
             epoch = event.epoch if isinstance(event, routing.RoutingEvent) else 0
             for table, key, row in _rows(event):
                 changes.setdefault((table, key, row[key], epoch), {}).update(row)
@@ -98,6 +100,12 @@ class RoutingProjector:
             elif refused := await fenced_upsert(conn, table, rows, key, epoch=epoch):
                 self.refused += refused
                 structlog.get_logger().warning("stale_write_refused", table=table.name, epoch=epoch, rows=refused)
+
+
+_TOLD_OF = frozenset({
+    routing.OfferMade, routing.OfferRinging, routing.OfferAccepted, routing.OfferDeclined, routing.OfferTimedOut,
+    routing.OfferCancelled, routing.SegmentEnded, routing.WrapUpEnded, routing.AgentStateChanged, routing.AgentStateAsked,
+})  # fmt: skip
 
 
 def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:

@@ -109,7 +109,7 @@ class Story:
         await self._hears(call, "order-state-delayed", after_s=at_s)
 
     def press(self, call: Call, keys: str, *, shown: str = "") -> None:
-        call.media.send_digits(keys)
+        call.media.send_digits(keys, tone_ms=80, gap_ms=60)  # a quick hand
         self._step(f"the customer presses {shown or keys}")
 
     async def _to_a_person(self, call: Call, next_call: Callable[..., Any], feed: LiveFeed) -> Call:

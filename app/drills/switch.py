@@ -16,6 +16,15 @@ BACK_S = 20.0  # for a new call to be served: registrations are looked at every 
 PIDFD_GETFD = 438
 
 
+async def _known_calls(field: Field, standing: Standing) -> set[str]:
+    """The open calls, once all that stand are in the record: facts reach it within a second."""
+    await field.until_api(
+        "calls?limit=200", lambda page: sum(c["state"] != "ended" for c in page["items"]) >= len(standing.all()),
+        "the record knows who stands",
+    )  # fmt: skip
+    return await _open_calls(field)
+
+
 async def _open_calls(field: Field) -> set[str]:
     return {call["id"] for call in (await field.world.get("calls?limit=200"))["items"] if call["state"] != "ended"}
 
@@ -56,7 +65,7 @@ async def _new_call_is_served(field: Field) -> float:
 async def _killed(field: Field) -> str:
     """16: with people talking, waiting and in menus. There is no callback desk yet: who was lost is listed, once."""
     standing = await field.standing(talking=2, waiting=2, menu=1)
-    known, noticed = await _open_calls(field), logged(field, "ami_link_down")
+    known, noticed = await _known_calls(field, standing), logged(field, "ami_link_down")
     await field.random_instant(1.0)
     begun = field.now()
     old = field.kill("asterisk")
@@ -76,7 +85,7 @@ async def _killed(field: Field) -> str:
 async def _stopped(field: Field) -> str:
     """17a: the process is stopped, and nobody sends SIGCONT."""
     standing = await field.standing(talking=1, waiting=1, menu=1)
-    known = await _open_calls(field)
+    known = await _known_calls(field, standing)
     begun = field.now()
     old = field.kill("asterisk", signal.SIGSTOP)
     _silence(field, standing)
@@ -97,7 +106,7 @@ async def _stopped(field: Field) -> str:
 async def _deaf(field: Field) -> str:
     """17b: the process lives and answers on AMI, but no datagram reaches its SIP socket."""
     standing = await field.standing(talking=1, waiting=0, menu=0)
-    known = await _open_calls(field)
+    known = await _known_calls(field, standing)
     begun = field.now()
     old = field.pid("asterisk")
     deafen(old, field.world.sip[1])

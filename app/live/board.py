@@ -10,7 +10,6 @@ changed is exactly its patch: snapshot + patches == fresh snapshot. A call that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from app.live.model import Board, BoardAgent, BoardAlert, BoardCall, BoardQueue,
 from app.live.patch import EMPTY, Patch, between
 from core.events import ivr, orders, pbx, recordings, routing
 from core.events.base import DomainEvent
+from core.frozen import changed
 
 REMEMBER_ENDED = 500
 BUSY_STATES = frozenset({"RESERVED", "ENGAGED", "WRAP_UP"})
@@ -28,7 +28,7 @@ def apply(board: Board, event: DomainEvent) -> tuple[Board, Patch]:
     rule = _RULES.get(type(event))
     if rule is None:
         return board, EMPTY
-    after = _count(board, rule(board, event))
+    after = _count_anew(board, rule(board, event), event.interaction_id)
     return (after, between(sections(board), sections(after))) if after is not board else (board, EMPTY)
 
 
@@ -39,24 +39,24 @@ def tally(board: Board, events: Iterable[DomainEvent]) -> Board:
     for event in events:
         told, _ = apply(told, event)
     zero: dict[str, Any] = {"waiting": 0, "ringing": 0, "talking": 0, "oldest_at": None}
-    queues = {name: replace(queue, **zero) for name, queue in told.queues.items()}
+    queues = {name: changed(queue, **zero) for name, queue in told.queues.items()}
     agents = dict(board.agents)
     for ext, agent in told.agents.items():
         kept = agents.get(ext, BoardAgent(ext, agent.name))
-        agents[ext] = replace(kept, answered=agent.answered, missed=agent.missed, day=agent.day)
-    return _count(board, replace(board, queues=queues, agents=agents), all_queues=True)
+        agents[ext] = changed(kept, answered=agent.answered, missed=agent.missed, day=agent.day)
+    return _count(changed(board, queues=queues, agents=agents), queues)
 
 
 def redraw(board: Board, events: Iterable[DomainEvent]) -> Board:
     """The board drawn anew from all that still lives; the day's figures and the names stay as they stand."""
     zero: dict[str, Any] = {"waiting": 0, "ringing": 0, "talking": 0, "oldest_at": None}
-    queues = {name: replace(queue, **zero) for name, queue in board.queues.items()}
+    queues = {name: changed(queue, **zero) for name, queue in board.queues.items()}
     agents = {ext: BoardAgent(ext, agent.name) for ext, agent in board.agents.items()}
-    told = replace(board, calls={}, alerts={}, queues=queues, agents=agents)
+    told = changed(board, calls={}, alerts={}, queues=queues, agents=agents)
     for event in events:
         told, _ = apply(told, event)
     figures = {
-        name: replace(
+        name: changed(
             queue, answered=was.answered, answered_in_t=was.answered_in_t, abandoned=was.abandoned,
             overflowed=was.overflowed, day=was.day,
         )
@@ -64,11 +64,11 @@ def redraw(board: Board, events: Iterable[DomainEvent]) -> Board:
         for was in [board.queues.get(name, BoardQueue(name, threshold_s=queue.threshold_s))]
     }  # fmt: skip
     people = {
-        ext: replace(agent, answered=was.answered, missed=was.missed, day=was.day)
+        ext: changed(agent, answered=was.answered, missed=was.missed, day=was.day)
         for ext, agent in told.agents.items()
         for was in [board.agents.get(ext, BoardAgent(ext))]
     }
-    return replace(told, queues=figures, agents=people)
+    return changed(told, queues=figures, agents=people)
 
 
 def turn_day(board: Board, day: str) -> tuple[Board, Patch]:
@@ -77,10 +77,10 @@ def turn_day(board: Board, day: str) -> tuple[Board, Patch]:
         name: queue if queue.day in ("", day) else _fresh_queue(queue, day) for name, queue in board.queues.items()
     }
     agents = {
-        ext: agent if agent.day in ("", day) else replace(agent, answered=0, missed=0, day=day)
+        ext: agent if agent.day in ("", day) else changed(agent, answered=0, missed=0, day=day)
         for ext, agent in board.agents.items()
     }
-    after = replace(board, queues=queues, agents=agents)
+    after = changed(board, queues=queues, agents=agents)
     return after, between(sections(board), sections(after))
 
 
@@ -88,8 +88,8 @@ def name_agents(board: Board, names: Mapping[str, str]) -> tuple[Board, Patch]:
     """Adds agents and names that have become known since."""
     agents = dict(board.agents)
     for ext, name in names.items():
-        agents[ext] = replace(agents[ext], name=name) if ext in agents else BoardAgent(ext, name)
-    after = replace(board, agents=agents)
+        agents[ext] = changed(agents[ext], name=name) if ext in agents else BoardAgent(ext, name)
+    after = changed(board, agents=agents)
     return after, between(sections(board), sections(after))
 
 
@@ -97,7 +97,7 @@ def name_agents(board: Board, names: Mapping[str, str]) -> tuple[Board, Patch]:
 
 
 def _put(board: Board, call: BoardCall) -> Board:
-    return replace(board, calls={**board.calls, call.id: call})
+    return changed(board, calls={**board.calls, call.id: call})
 
 
 def _known(board: Board, event: DomainEvent) -> BoardCall | None:
@@ -114,14 +114,14 @@ def _known_or_new(board: Board, event: DomainEvent) -> BoardCall | None:
 
 def _into(call: BoardCall, state: str, at: datetime, **values: Any) -> BoardCall:
     """The call in `state`; its `since` moves only when the state is another one."""
-    return replace(call, state=state, since=call.since if call.state == state else at, **values)
+    return changed(call, state=state, since=call.since if call.state == state else at, **values)
 
 
 def _arrived(board: Board, event: pbx.CallArrived) -> Board:
     call = _known_or_new(board, event)
     if call is None or event.entry == "agent":
         return board
-    return _put(board, replace(call, ani=event.ani, caller_name=event.caller_name, dnis=event.dnis))
+    return _put(board, changed(call, ani=event.ani, caller_name=event.caller_name, dnis=event.dnis))
 
 
 def _flow_started(board: Board, event: ivr.FlowStarted) -> Board:
@@ -140,12 +140,12 @@ def _flow_waited(board: Board, event: ivr.FlowWaited) -> Board:
 
 def _looked_up(board: Board, event: ivr.OrderLookedUp) -> Board:
     call = _known(board, event)
-    return _put(board, replace(call, order_no=event.order_no)) if call and event.order_no else board
+    return _put(board, changed(call, order_no=event.order_no)) if call and event.order_no else board
 
 
 def _identified(board: Board, event: ivr.CallerIdentified) -> Board:
     call = _known(board, event)
-    return _put(board, replace(call, level=event.level)) if call else board
+    return _put(board, changed(call, level=event.level)) if call else board
 
 
 def _flow_ended(board: Board, event: ivr.FlowEnded) -> Board:
@@ -153,7 +153,7 @@ def _flow_ended(board: Board, event: ivr.FlowEnded) -> Board:
     if call is None:
         return board
     problem, language = event.problem or call.problem, event.language or call.language
-    return _put(board, replace(call, problem=problem, language=language, node=""))
+    return _put(board, changed(call, problem=problem, language=language, node=""))
 
 
 def _waiting(board: Board, event: pbx.CallWaiting) -> Board:
@@ -170,7 +170,7 @@ def _waiting(board: Board, event: pbx.CallWaiting) -> Board:
         "priority": event.priority,
     }
     if call.state in ("offered", "ringing"):  # the caller hears music while a phone rings: both are true
-        return _put(board, replace(call, **told))
+        return _put(board, changed(call, **told))
     return _put(board, _into(call, "waiting", event.at, agent="", offer_id="", **told))
 
 
@@ -228,7 +228,7 @@ def _accepted(board: Board, event: routing.OfferAccepted) -> Board:
         return after  # the queue's caller was answered before
     queue = _queue_of_day(after, event.queue, event.at)
     within = int(event.waited_s <= queue.threshold_s)
-    return _put_queue(after, replace(queue, answered=queue.answered + 1, answered_in_t=queue.answered_in_t + within))
+    return _put_queue(after, changed(queue, answered=queue.answered + 1, answered_in_t=queue.answered_in_t + within))
 
 
 def _connected(board: Board, event: pbx.CallConnected) -> Board:
@@ -239,7 +239,7 @@ def _connected(board: Board, event: pbx.CallConnected) -> Board:
         return board  # told again after a resync
     return _put(
         _agent(board, event.extension, call=event.interaction_id),
-        replace(call, state="talking", since=event.at, agent=event.extension, offer_id=event.offer_id or call.offer_id),
+        changed(call, state="talking", since=event.at, agent=event.extension, offer_id=event.offer_id or call.offer_id),
     )
 
 
@@ -262,7 +262,7 @@ def _segment_ended(board: Board, event: routing.SegmentEnded) -> Board:
 
 def _recording(board: Board, event: recordings.RecordingStarted) -> Board:
     call = _known(board, event)
-    return _put(board, replace(call, recording=True)) if call else board
+    return _put(board, changed(call, recording=True)) if call else board
 
 
 def _ended(board: Board, event: pbx.CallEnded) -> Board:
@@ -270,21 +270,21 @@ def _ended(board: Board, event: pbx.CallEnded) -> Board:
     if not ix or ix in board.ended:
         return board
     calls = {key: call for key, call in board.calls.items() if key != ix}
-    return replace(board, calls=calls, ended=(*board.ended[-(REMEMBER_ENDED - 1) :], ix))
+    return changed(board, calls=calls, ended=(*board.ended[-(REMEMBER_ENDED - 1) :], ix))
 
 
 # --- agents
 
 
 def _agent(board: Board, extension: str, **values: Any) -> Board:
-    agent = replace(board.agents.get(extension) or BoardAgent(extension), **values)
-    return replace(board, agents={**board.agents, extension: agent})
+    agent = changed(board.agents.get(extension) or BoardAgent(extension), **values)
+    return changed(board, agents={**board.agents, extension: agent})
 
 
 def _of_day(board: Board, extension: str, at: datetime) -> BoardAgent:
     agent = board.agents.get(extension) or BoardAgent(extension)
     day = day_of(board, at)
-    return agent if agent.day == day else replace(agent, answered=0, missed=0, day=day)
+    return agent if agent.day == day else changed(agent, answered=0, missed=0, day=day)
 
 
 def _agent_state(board: Board, event: routing.AgentStateChanged) -> Board:
@@ -317,11 +317,11 @@ def _wrapped_up(board: Board, event: routing.WrapUpEnded) -> Board:
 
 
 def _put_queue(board: Board, queue: BoardQueue) -> Board:
-    return replace(board, queues={**board.queues, queue.id: queue})
+    return changed(board, queues={**board.queues, queue.id: queue})
 
 
 def _fresh_queue(queue: BoardQueue, day: str) -> BoardQueue:
-    return replace(queue, answered=0, answered_in_t=0, abandoned=0, overflowed=0, day=day)
+    return changed(queue, answered=0, answered_in_t=0, abandoned=0, overflowed=0, day=day)
 
 
 def _queue_of_day(board: Board, name: str, at: datetime) -> BoardQueue:
@@ -332,12 +332,12 @@ def _queue_of_day(board: Board, name: str, at: datetime) -> BoardQueue:
 
 def _abandoned(board: Board, event: routing.ItemAbandoned) -> Board:
     queue = _queue_of_day(board, event.queue, event.at)
-    return _put_queue(board, replace(queue, abandoned=queue.abandoned + 1))
+    return _put_queue(board, changed(queue, abandoned=queue.abandoned + 1))
 
 
 def _overflowed(board: Board, event: routing.ItemOverflowed) -> Board:
     queue = _queue_of_day(board, event.queue, event.at)
-    board = _put_queue(board, replace(queue, overflowed=queue.overflowed + 1))
+    board = _put_queue(board, changed(queue, overflowed=queue.overflowed + 1))
     call = board.calls.get(event.interaction_id)
     if call is None or call.state != "waiting":
         return board
@@ -346,13 +346,13 @@ def _overflowed(board: Board, event: routing.ItemOverflowed) -> Board:
 
 def _raised(board: Board, event: orders.AlertRaised) -> Board:
     since = board.alerts[event.what].since if event.what in board.alerts else event.at
-    return replace(board, alerts={**board.alerts, event.what: BoardAlert(event.what, event.message, since)})
+    return changed(board, alerts={**board.alerts, event.what: BoardAlert(event.what, event.message, since)})
 
 
 def _cleared(board: Board, event: orders.AlertCleared) -> Board:
     if event.what not in board.alerts:
         return board
-    return replace(board, alerts={what: alert for what, alert in board.alerts.items() if what != event.what})
+    return changed(board, alerts={what: alert for what, alert in board.alerts.items() if what != event.what})
 
 
 def _link(board: Board, event: pbx.SwitchLinkChanged) -> Board:
@@ -363,30 +363,38 @@ def _link(board: Board, event: pbx.SwitchLinkChanged) -> Board:
     return _raised(board, orders.AlertRaised(at=event.at, what=what, message=message))
 
 
-def _count(before: Board, after: Board, *, all_queues: bool = False) -> Board:
-    """The board with its queues counted anew, where calls have changed."""
-    if after is before or (after.calls is before.calls and not all_queues):
+def _count_anew(before: Board, after: Board, ix: str) -> Board:
+    """The board with those queues counted anew that the call of an event is, or was, in: no event changes another call."""
+    if after.calls is before.calls:
         return after
-    changed = {
-        call.queue
-        for ix in before.calls.keys() | after.calls.keys()
-        for call in (before.calls.get(ix), after.calls.get(ix))
-        if call is not None and before.calls.get(ix) is not after.calls.get(ix)
-    }
-    if all_queues:
-        changed |= after.queues.keys()
-    queues = dict(after.queues)
-    for name in changed - {""}:
-        calls = [call for call in after.calls.values() if call.queue == name]
+    was, now = before.calls.get(ix), after.calls.get(ix)
+    if was is not None and now is not None and _counted(was) == _counted(now):
+        return after
+    return _count(after, {call.queue for call in (was, now) if call is not None} - {""})
+
+
+def _counted(call: BoardCall) -> tuple[Any, ...]:
+    """All that a queue's figures come from."""
+    return call.queue, call.state, call.enqueued_at, call.since
+
+
+def _count(board: Board, names: Iterable[str]) -> Board:
+    """The board with these queues counted anew."""
+    names = frozenset(names)
+    if not names:
+        return board
+    queues = dict(board.queues)
+    for name in names:
+        calls = [call for call in board.calls.values() if call.queue == name]
         queued = [call for call in calls if call.state in ("waiting", "offered", "ringing")]
-        queues[name] = replace(
-            queues.get(name) or BoardQueue(name, threshold_s=after.threshold_s),
+        queues[name] = changed(
+            queues.get(name) or BoardQueue(name, threshold_s=board.threshold_s),
             waiting=len(queued),
             ringing=sum(call.state == "ringing" for call in calls),
             talking=sum(call.state in ("talking", "held") for call in calls),
             oldest_at=min((call.enqueued_at or call.since for call in queued), default=None),
         )
-    return replace(after, queues=queues)
+    return changed(board, queues=queues)
 
 
 def _rules() -> Mapping[type[DomainEvent], Callable[[Board, Any], Board]]:

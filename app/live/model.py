@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoardCall:
     """`state`: arrived, menu, waiting, offered, ringing, talking, held, after; `since` = when it came into it."""
 
@@ -37,7 +37,7 @@ class BoardCall:
     recording: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoardAgent:
     """`state` as in `routing`; `reachable` is the phone's own truth beside it; `until` = the end of wrap-up."""
 
@@ -55,7 +55,7 @@ class BoardAgent:
     day: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoardQueue:
     """Counts of now, and of `day` (answered, of those within the threshold, abandoned, overflowed)."""
 

@@ -7,6 +7,7 @@ What is found here was left by a process that is gone.
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -48,8 +49,8 @@ async def left_behind(folder: Path, database: Database, until: datetime) -> list
 async def _left(file: Path, journal: ForeignJournal, mark: int, until: datetime) -> Left | None:
     rows, oldest = 0, until
     while page := await journal.read(mark, PAGE):
-        told = [at for _, record in page if (at := datetime.fromisoformat(record["at"])) < until]
-        rows, oldest, mark = rows + len(told), min([oldest, *told]), page[-1][0]
+        told = [at for fact in page if (at := datetime.fromisoformat(json.loads(fact.text)["at"])) < until]
+        rows, oldest, mark = rows + len(told), min([oldest, *told]), page[-1].seq
     return Left(file, rows, oldest) if rows else None
 
 

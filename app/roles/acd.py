@@ -318,9 +318,9 @@ class Verbs:
     def by_name(self) -> dict[str, Any]:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
-            "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up,
-            "situation": self._situation, "agent_why": self._agent_why, "item_why": self._item_why,
-            "call": self._call,
+            "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up, "call": self._call,
+            "situation": self._situation, "move": self._move, "give": self._give, "agent_why": self._agent_why,
+            "item_why": self._item_why,
         }  # fmt: skip
 
     async def _agents(self, _body: Json) -> Json:
@@ -328,6 +328,14 @@ class Verbs:
 
     async def _queues(self, _body: Json) -> Json:
         return {"items": [view.model_dump(mode="json") for view in queue_views(self._acd)]}
+
+    async def _move(self, body: Json) -> Json:
+        self._acd.move(body["interaction_id"], body["queue"], actor=body["actor"])
+        return await self._item_why(body)
+
+    async def _give(self, body: Json) -> Json:
+        self._acd.give(body["interaction_id"], body["extension"], actor=body["actor"])
+        return await self._item_why(body)
 
     async def _situation(self, _body: Json) -> Json:
         return situation_record(situation_of(self._acd.book))

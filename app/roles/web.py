@@ -172,6 +172,16 @@ class AcdAfar:
         body = {"interaction_id": request.path["id"]}
         return ItemWhy.model_validate(await self._links.ask(ACD, "item_why", body))
 
+    async def move(self, request: Request) -> ItemWhy:
+        return await self._hand("move", request, {"queue": request.body.queue})
+
+    async def give(self, request: Request) -> ItemWhy:
+        return await self._hand("give", request, {"extension": request.body.extension})
+
+    async def _hand(self, verb: str, request: Request, wanted: Json) -> ItemWhy:
+        body = {"interaction_id": request.path["id"], "actor": f"user:{request.caller.name}", **wanted}
+        return ItemWhy.model_validate(await self._links.ask(ACD, verb, body))
+
     async def set_state(self, request: Request) -> AgentView:
         extension, body = own_or_supervised(request), request.body
         wanted = {"state": body.state, "reason": body.reason}

@@ -35,6 +35,8 @@ class Softphone(asyncio.DatagramProtocol):
         self._opening: set[str] = set()
         self._media_ready: list[Media] = []
         self._registered_as = ("", 0)
+        self._again: asyncio.TimerHandle | None = None
+        self._registering: asyncio.Task[None] | None = None
         self._closing = False
         self.unplugged = False  # the cable is out: nothing is heard and nothing is said
 
@@ -58,6 +60,10 @@ class Softphone(asyncio.DatagramProtocol):
     async def close(self) -> None:
         """Hangs up what is up and lets go of the sockets. Whoever rings meanwhile is refused."""
         self._closing = True
+        if self._again is not None:
+            self._again.cancel()
+        if self._registering is not None and not self._registering.done():
+            self._registering.cancel()
         for call in list(self.calls.values()):
             call.hang_up()
             if call.state != "ended":
@@ -87,7 +93,11 @@ class Softphone(asyncio.DatagramProtocol):
     # --- registering
 
     async def register(self, expires_s: int = 300, *, timeout_s: float = 5.0) -> None:
-        """Registers (0 = takes back). Raises ConnectionError with the server's answer when refused."""
+        """Registers (0 = takes back), and again at half the time, as phones do. Raises ConnectionError with the server's answer
+        when refused."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         uri = f"sip:{self.server[0]}:{self.server[1]}"
         call_id, cseq = self._registered_as
         call_id = call_id or secrets.token_hex(8)
@@ -104,11 +114,23 @@ class Softphone(asyncio.DatagramProtocol):
             async with asyncio.timeout(timeout_s):
                 answer = await future
             if answer.status == 200:
+                if expires_s and not self._closing:
+                    self._again = self.loop.call_later(expires_s / 2, self._register_again, expires_s)
                 return
             if answer.status != 401 or (auth and "stale=true" not in answer.get("www-authenticate").lower()):
                 raise ConnectionError(f"registration refused: {answer.start}")
             auth = [("Authorization", self._digest(answer, "REGISTER", uri))]
         raise ConnectionError("registration refused")
+
+    def _register_again(self, expires_s: int) -> None:
+        async def register() -> None:
+            try:
+                await self.register(expires_s)
+            except (TimeoutError, ConnectionError):  # the server is away: it is asked again until it is back
+                if not self._closing:
+                    self._again = self.loop.call_later(min(30, expires_s / 2), self._register_again, expires_s)
+
+        self._registering = self.loop.create_task(register())
 
     # --- calling
 

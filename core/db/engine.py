@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.clock import Clock
+from core.db import one_visit
 from core.db.faults import outside_faults
 from core.events.stream import EventStream
 from core.ids import IdMaker
@@ -65,8 +66,8 @@ class Database:
         locked_ms = int(statement_s * LOCKED_SHARE * 1000)
         if url.startswith("sqlite"):
             engine = create_async_engine(
-                url, hide_parameters=True, pool_size=pool, max_overflow=0, pool_timeout=statement_s,
-                connect_args={"timeout": locked_ms / 1000},
+                url.replace("sqlite+aiosqlite", one_visit.SCHEME, 1), hide_parameters=True, pool_size=pool, max_overflow=0,
+                pool_timeout=statement_s, connect_args={"timeout": locked_ms / 1000},
             )  # fmt: skip
             event.listen(engine.sync_engine, "connect", lambda conn, _record: prepare_sqlite(conn, locked_ms))
         else:

@@ -37,14 +37,18 @@ Take = Callable[[AsyncConnection, Sequence[StoredEvent]], Awaitable[None]]
 class Relay:
     """`run()` for ever; `wake()` when something may have come; `fault` says why it does not get on.
 
-    A name that is new begins behind the newest event, or at the first with `from_start`.
+    A name that is new begins behind the newest event, or at the first with `from_start`. Woken, it waits `gather_s` for
+    more to come.
     """
 
-    def __init__(self, database: Database, name: str, take: Take, *, from_start: bool = False) -> None:
+    def __init__(
+        self, database: Database, name: str, take: Take, *, from_start: bool = False, gather_s: float = 0.0
+    ) -> None:  # fmt: skip
         self._database = database
         self._name = name
         self._take = take
         self._from_start = from_start
+        self._gather_s = gather_s
         self._news = asyncio.Event()
         self.fault = ""
         database.on_commit.append(self.wake)
@@ -53,11 +57,11 @@ class Relay:
         self._news.set()
 
     async def run(self) -> None:
-        failures = 0
+        failures, told = 0, True
         while True:
             self._news.clear()
             try:
-                while await self.step():
+                while await self.step(look=not told) >= BATCH:
                     continue
                 failures, self.fault = 0, ""
             except Exception as error:
@@ -67,24 +71,30 @@ class Relay:
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
                 continue
+            told = True
             try:
                 async with asyncio.timeout(POLL_S):
                     await self._news.wait()
             except TimeoutError:
-                continue
+                told = False
+            else:
+                await asyncio.sleep(self._gather_s)
 
-    async def step(self) -> int:
-        """Hands on one batch; returns how many. Raises Unavailable, or what the taker raises: then nothing has moved."""
-        async with self._database.read() as conn:
-            position = (await conn.execute(self._mine())).scalar()
-            if position is not None and not await events_after(conn, position, 1):
-                return 0
+    async def step(self, *, look: bool = True) -> int:
+        """Hands on one batch; returns how many. With `look` it is asked first, without keeping anybody from writing, whether
+        there is any. Raises Unavailable, or what the taker raises: then nothing has moved."""
+        if look:
+            async with self._database.read() as conn:
+                position = (await conn.execute(self._mine())).scalar()
+                if position is not None and not await events_after(conn, position, 1):
+                    return 0
         async with self._database.write() as conn:
-            if position is None:
-                await self._begin(conn)
             # Held until the commit, so that another relay of this name goes on behind us.
-            held = await conn.execute(self._mine().with_for_update())
-            events = await events_after(conn, held.scalar_one(), BATCH)
+            held = (await conn.execute(self._mine().with_for_update())).scalar()
+            if held is None:
+                await self._begin(conn)
+                held = (await conn.execute(self._mine().with_for_update())).scalar_one()
+            events = await events_after(conn, held, BATCH)
             if events:
                 await self._take(conn, events)
                 mark = update(relay_table).where(relay_table.c.name == self._name)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 Json = dict[str, Any]
 _KINDS: dict[str, type[DomainEvent]] = {}
 _READING: dict[type[DomainEvent], tuple[tuple[str, bool, bool], ...]] = {}  # found out once for each kind
+_MOMENTS: dict[type[DomainEvent], tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,20 @@ def kinds() -> Mapping[str, type[DomainEvent]]:
 
 def to_record(event: DomainEvent) -> Json:
     """JSON-ready fields of the event, with its kind under "kind" and times in ISO 8601."""
-    record: Json = {"kind": event.kind, **vars(event)}  # its fields in their order
-    for name, value in vars(event).items():
-        if isinstance(value, datetime):
+    record: Json = {"kind": event.kind, **event.__dict__}  # its fields in their order
+    for name in _moments(type(event)):
+        value = record[name]
+        if value is not None:
             record[name] = value.isoformat(timespec="milliseconds")
     return record
+
+
+def _moments(cls: type[DomainEvent]) -> tuple[str, ...]:
+    """The fields that hold moments."""
+    found = _MOMENTS.get(cls)
+    if found is None:
+        found = _MOMENTS[cls] = tuple(name for name, is_moment, _ in _reading(cls) if is_moment)
+    return found
 
 
 def _reading(cls: type[DomainEvent]) -> tuple[tuple[str, bool, bool], ...]:

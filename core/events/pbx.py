@@ -82,12 +82,16 @@ class CallConnected(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallHeld(DomainEvent):
+    """`by_order`: by us, for the agent who asked; else by the key of their phone."""
+
     extension: str = ""
+    by_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallResumed(DomainEvent):
     extension: str = ""
+    by_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

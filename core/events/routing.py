@@ -49,8 +49,9 @@ class ItemAbandoned(RoutingEvent):
 @dataclass(frozen=True, kw_only=True)
 class ItemOverflowed(RoutingEvent):
     queue: str
-    reason: str
+    reason: str  # full, timeout, no_agents, closed; moved, when somebody did it by hand
     to: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ does not hold up the others; while the database or the journal's disk does not a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sqlite3
@@ -21,13 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
 from core.db.metadata import metadata
-from core.db.outbox import write_events
+from core.db.outbox import EventRow, row_of, write_rows
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.errors import Unavailable
 from core.events import DomainEvent, from_record
 from core.journal.journal import Journal
-from core.journal.store import Row
+from core.journal.store import Fact
 
 mark_table = Table(
     "journal_mark",
@@ -44,8 +45,8 @@ quarantine_table = Table(
     Column("record", Json, nullable=False),
     Column("reason", Text, nullable=False),
 )
-BATCH = 500
-PAUSE_S = 0.25
+BATCH = 2000
+PAUSE_S = 0.5
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -61,7 +62,7 @@ class Source(Protocol):
     journal_id: str
     flushed: int
 
-    async def read(self, after: int, limit: int) -> list[Row]: ...
+    async def read(self, after: int, limit: int) -> list[Fact]: ...
     async def forget_until(self, seq: int) -> None: ...
 
 
@@ -85,22 +86,24 @@ class Flusher:
         self._news = asyncio.Event()
         self._progress = asyncio.Condition()
         self._mark: int | None = None
+        self._asleep = False  # until something is there to be copied
+        self._awaited = 0
         self.down = ""
         self.on_flush: list[Callable[[], object]] = []
 
     async def run(self) -> None:
+        own = self._journal
+        assert isinstance(own, Journal)  # only our own tells when there is news
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(self._news.set)
+            if self._asleep or own.synced - own.flushed >= BATCH:
+                loop.call_soon_threadsafe(self._news.set)
 
-        own = self._journal
-        assert isinstance(own, Journal)  # only our own tells when there is news
         own.on_sync.append(wake)
         failures = 0
         try:
             while True:
-                self._news.clear()
                 try:
                     written = await self.flush_once()
                 except (Unavailable, sqlite3.Error) as error:
@@ -115,10 +118,23 @@ class Flusher:
                     structlog.get_logger().info("facts_flushed_again", behind=own.behind)
                 failures, self.down = 0, ""
                 if written < BATCH:
-                    await self._news.wait()
-                    await asyncio.sleep(PAUSE_S)  # a batch gathers: a transaction costs as much as fifty facts
+                    await self._gather(own)
         finally:
             own.on_sync.remove(wake)
+
+    async def _gather(self, own: Journal) -> None:
+        """Returns when there is something to copy, and a batch has gathered: a transaction costs as much as a hundred
+        facts. Whoever waits for his facts is not made to wait for more of them."""
+        self._news.clear()
+        self._asleep = True
+        if own.synced == own.flushed:
+            await self._news.wait()
+        self._asleep = False
+        self._news.clear()
+        if not self._awaited and own.synced - own.flushed < BATCH:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE_S):
+                    await self._news.wait()
 
     async def flush_once(self) -> int:
         """Copies one batch. Returns its size; raises Unavailable when the database does not answer, sqlite3.Error when the
@@ -135,7 +151,7 @@ class Flusher:
             await self._copy_all(mark, rows)
         except _MarkMoved:
             return await self.flush_once()
-        self._mark = rows[-1][0]
+        self._mark = rows[-1].seq
         await self._journal.forget_until(self._mark)
         async with self._progress:
             self._progress.notify_all()
@@ -157,52 +173,56 @@ class Flusher:
             await self._journal.forget_until(known)
         return max(known, flushed)
 
-    async def _copy_all(self, mark: int, rows: Sequence[Row]) -> None:
+    async def _copy_all(self, mark: int, rows: Sequence[Fact]) -> None:
         try:
             await self._copy(mark, rows)
         except NOT_THE_FACTS:
             raise
         except Exception as error:
             structlog.get_logger().error("projection_failed", reason=type(error).__name__, rows=len(rows))
-            for row in rows:
-                await self._copy_alone(mark, row)
-                mark = row[0]
+            for fact in rows:
+                await self._copy_alone(mark, fact)
+                mark = fact.seq
 
-    async def _copy(self, mark: int, rows: Sequence[Row]) -> None:
+    async def _copy(self, mark: int, rows: Sequence[Fact]) -> None:
         async with self._database.write() as conn:
-            await self._move_mark(conn, mark, rows[-1][0])
-            events = [from_record(record) for _, record in rows]
+            await self._move_mark(conn, mark, rows[-1].seq)
+            events = [fact.event or from_record(json.loads(fact.text)) for fact in rows]
             for projector in self._projectors:
                 await projector.project(conn, events)
-            await write_events(conn, self._journal.journal_id, rows)
+            written = [
+                EventRow(fact.seq, event.interaction_id, event.kind, event.at, fact.text)
+                for fact, event in zip(rows, events, strict=True)
+            ]
+            await write_rows(conn, self._journal.journal_id, written)
 
-    async def _copy_alone(self, mark: int, row: Row) -> None:
+    async def _copy_alone(self, mark: int, fact: Fact) -> None:
         """Whole if it can be, else the event without its projections, else only set aside."""
         try:
-            await self._copy(mark, [row])
+            await self._copy(mark, [fact])
         except NOT_THE_FACTS:
             raise
         except Exception as error:
-            reason = repr(error)[:2000]
-            fact = {"seq": row[0], "kind": row[1].get("kind", "")}
-            structlog.get_logger().error("fact_set_aside", reason=type(error).__name__, **fact)
+            record, reason = json.loads(fact.text), repr(error)[:2000]
+            told = {"seq": fact.seq, "kind": record.get("kind", "")}
+            structlog.get_logger().error("fact_set_aside", reason=type(error).__name__, **told)
         else:
             return
         try:
-            await self._set_aside(mark, row, row[1], reason, as_event=True)
+            await self._set_aside(mark, fact, record, reason, as_event=True)
         except NOT_THE_FACTS:
             raise
         except Exception:
             # The database takes no such value: as a text it can be kept all the same.
-            await self._set_aside(mark, row, {"text": json.dumps(row[1])}, reason, as_event=False)
+            await self._set_aside(mark, fact, {"text": fact.text}, reason, as_event=False)
 
-    async def _set_aside(self, mark: int, row: Row, record: dict[str, Any], reason: str, *, as_event: bool) -> None:
-        aside = {"journal_id": self._journal.journal_id, "seq": row[0], "at": self._database.clock.now()}
+    async def _set_aside(self, mark: int, fact: Fact, record: dict[str, Any], reason: str, *, as_event: bool) -> None:
+        aside = {"journal_id": self._journal.journal_id, "seq": fact.seq, "at": self._database.clock.now()}
         async with self._database.write() as conn:
-            await self._move_mark(conn, mark, row[0])
+            await self._move_mark(conn, mark, fact.seq)
             await upsert(conn, quarantine_table, [{**aside, "record": record, "reason": reason}], ["journal_id", "seq"])
             if as_event:
-                await write_events(conn, self._journal.journal_id, [row])
+                await write_rows(conn, self._journal.journal_id, [row_of(fact.seq, record, fact.text)])
 
     async def _move_mark(self, conn: AsyncConnection, old: int, new: int) -> None:
         """First in the transaction: whoever else holds it is waited for, and then it does not stand at `old` any more."""
@@ -212,5 +232,10 @@ class Flusher:
 
     async def flushed_up_to(self, seq: int) -> None:
         """Returns when everything up to `seq` stands in the database."""
-        async with self._progress:
-            await self._progress.wait_for(lambda: self._journal.flushed >= seq)
+        self._awaited += 1
+        self._news.set()
+        try:
+            async with self._progress:
+                await self._progress.wait_for(lambda: self._journal.flushed >= seq)
+        finally:
+            self._awaited -= 1

@@ -16,7 +16,7 @@ import structlog
 
 from core.db.engine import Database
 from core.journal.flusher import BATCH, Flusher, Projector
-from core.journal.store import Row, decode
+from core.journal.store import AFTER, Fact, facts
 
 
 class ForeignJournal:
@@ -32,12 +32,12 @@ class ForeignJournal:
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)
 
-    async def read(self, after: int, limit: int) -> list[Row]:
+    async def read(self, after: int, limit: int) -> list[Fact]:
         return await asyncio.to_thread(self._read, after, limit)
 
-    def _read(self, after: int, limit: int) -> list[Row]:
+    def _read(self, after: int, limit: int) -> list[Fact]:
         with closing(self._open()) as db:
-            return decode(db.execute("SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)))
+            return facts(db.execute(AFTER, (after, limit)))
 
     async def forget_until(self, seq: int) -> None:
         self.flushed = seq  # the file is its owner's

@@ -13,24 +13,29 @@ import contextlib
 import json
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
 from core.events import DomainEvent, to_record
-from core.journal.store import JournalFile, Line, Row
+from core.journal.store import Fact, JournalFile, Line
 
-GROUP_S = 0.01
+GROUP_S = 0.01  # after a group: the first fact of the next is written at once, it may be the last before a kill
 GROUP_MOST = 5000
 RETRY_S = 0.5
 CLOSE_S = 2.0
 STUCK_S = 5.0
 BOUND = 500_000
 MEMORY_BOUND = 100_000
+AT_HAND = 20_000  # the newest facts, kept in memory until they stand in the database: nobody reads the file as a rule
+KEEP_S = 60.0
 _Answer = TypeVar("_Answer")
+_as_text = json.JSONEncoder(check_circular=False).encode  # what holds itself is found out by the depth of it
 
 
 class Journal:
@@ -49,6 +54,8 @@ class Journal:
         self._memory_bound = memory_bound
         self._refusing = ""
         self._waiting: deque[Line] = deque()
+        self._at_hand: deque[Fact] = deque(maxlen=AT_HAND)
+        self._stands: deque[tuple[float, int]] = deque()  # (when, up to which) it was known to stand in the database
         self._lock = threading.Lock()  # the file is used by the writer's thread and by the flusher's
         self._news = threading.Event()
         self._stop = False
@@ -70,19 +77,21 @@ class Journal:
             self._refuse(reason, event)
             return
         try:
-            text = json.dumps(to_record(event))
+            text = _as_text(to_record(event))
         except (TypeError, ValueError, RecursionError) as error:
             self._refuse(f"it cannot be written as JSON: {error}", event)
             return
         self._refusing = ""
         self._seq += 1
         self._waiting.append((self._seq, text))
-        self._news.set()
+        self._at_hand.append(Fact(self._seq, text, event))
+        if not self._news.is_set():  # the writer clears it before it looks
+            self._news.set()
 
     def _full(self) -> str:
         if self._stop:
             return "the journal is closed"
-        if self.behind >= self._bound:
+        if self._seq - self.flushed >= self._bound:
             return f"{self._bound} facts wait for the database"
         if self._seq - self.synced >= self._memory_bound:
             return f"{self._memory_bound} facts wait for the disk"
@@ -112,7 +121,7 @@ class Journal:
                     threading.Event().wait(RETRY_S)
             if self._stop:
                 return
-            threading.Event().wait(GROUP_S)
+            time.sleep(GROUP_S)
 
     def _synced(self, group: list[Line]) -> bool:
         try:
@@ -134,14 +143,24 @@ class Journal:
                 structlog.get_logger().warning("journal_listener_gone", reason=str(error))
         return True
 
-    async def read(self, after: int, limit: int) -> list[Row]:
-        """Synced rows behind `after`. Raises sqlite3.Error."""
+    async def read(self, after: int, limit: int) -> list[Fact]:
+        """Synced facts behind `after` that are not known to stand in the database. Raises sqlite3.Error."""
+        after, at_hand = max(after, self.flushed), self._at_hand
+        if at_hand and at_hand[0].seq <= after + 1:
+            start = after + 1 - at_hand[0].seq
+            return list(islice(at_hand, start, max(start, min(start + limit, self.synced - at_hand[0].seq + 1))))
         return await asyncio.to_thread(self._locked, lambda: self._file.after(after, limit))
 
     async def forget_until(self, seq: int) -> None:
-        """They stand in the database. Raises sqlite3.Error: then they stay here, and are known to stand there."""
-        await asyncio.to_thread(self._locked, lambda: self._file.forget_until(seq))
+        """They stand in the database. The file forgets them with a later group, and not before a minute is over: the
+        database does not sync each commit, and what the power takes from it is then still here."""
         self.flushed = seq
+        while self._at_hand and self._at_hand[0].seq <= seq:
+            self._at_hand.popleft()
+        now = time.monotonic()
+        self._stands.append((now, seq))
+        while self._stands[0][0] < now - KEEP_S:
+            self._file.to_forget = self._stands.popleft()[1]
 
     def _locked(self, act: Callable[[], _Answer]) -> _Answer:
         if not self._lock.acquire(timeout=STUCK_S):
@@ -161,6 +180,8 @@ class Journal:
                 "journal_closed_with_facts_lost", lost=self._seq - self.synced, reason=self.fault
             )
         if self._lock.acquire(timeout=CLOSE_S):  # else the disk hangs, and the file closes when the process ends
+            with contextlib.suppress(sqlite3.Error):  # else the next life hears it from the database
+                self._file.forget_until(self.flushed)
             self._file.close()
             self._lock.release()
 

@@ -8,19 +8,27 @@ read it, also while we stand still (a standby copies what a frozen owner had wri
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from core.db.bundles import in_bundles
 from core.errors import AftercallError
+from core.events import DomainEvent
 
-Row = tuple[int, dict[str, Any]]
 Line = tuple[int, str]  # seq, the record as JSON
 BUSY_MS = 2000
+
+
+class Fact(NamedTuple):
+    """A fact with its sequence and its text as it was written down; `event` where it is still at hand as it was told."""
+
+    seq: int
+    text: str
+    event: DomainEvent | None = None
 
 
 class JournalInUse(AftercallError):
@@ -31,13 +39,15 @@ class JournalInUse(AftercallError):
 
 
 class JournalFile:
-    """Rows (seq, record) with seq rising from 1 for ever; `flushed` is the highest one known to stand in the database.
+    """Rows (seq, record) with seq rising from 1 for ever; `flushed` is the highest one known here to stand in the database;
+    `to_forget` is one of which that has become known since, to be noted with the next group.
 
     Raises JournalInUse, or what SQLite says when the file cannot be used.
     """
 
     def __init__(self, path: Path, journal_id: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.to_forget = 0
         self._lock = _locked(path)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
@@ -70,14 +80,22 @@ class JournalFile:
     def append(self, lines: Sequence[Line]) -> None:
         """One group, one sync to the disk; lines that are there already (a commit whose answer was lost) stay as they are."""
         with self._whole():
-            self._db.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?)", lines)
+            for statement, values in in_bundles("INSERT OR IGNORE INTO fact", "(?, ?)", lines):
+                self._db.executemany(statement, values)
+            self._forget()
 
-    def after(self, seq: int, limit: int) -> list[Row]:
-        return decode(self._db.execute("SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)))
+    def after(self, seq: int, limit: int) -> list[Fact]:
+        return facts(self._db.execute(AFTER, (seq, limit)))
 
     def forget_until(self, seq: int) -> None:
         """These rows stand in the database: their copies here go."""
+        self.to_forget = max(seq, self.to_forget)
         with self._whole():
+            self._forget()
+
+    def _forget(self) -> None:
+        seq, self.to_forget = self.to_forget, 0
+        if seq:
             self._db.execute("UPDATE mark SET value=? WHERE name='flushed'", (str(seq),))
             self._db.execute("DELETE FROM fact WHERE seq <= ?", (seq,))
 
@@ -100,9 +118,12 @@ class JournalFile:
             self._lock = -1
 
 
-def decode(rows: Iterable[tuple[int, str]]) -> list[Row]:
-    """Rows as they stand in the file → (seq, record)."""
-    return [(seq, json.loads(record)) for seq, record in rows]
+AFTER = "SELECT seq, record FROM fact WHERE seq > ? ORDER BY seq LIMIT ?"
+
+
+def facts(rows: Iterable[Line]) -> list[Fact]:
+    """Rows as they stand in the file."""
+    return [Fact(*row) for row in rows]
 
 
 def _locked(path: Path) -> int:

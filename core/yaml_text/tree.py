@@ -120,6 +120,7 @@ class _Building:
         self._what = what
         self._shape = shape
         self._stack: list[Listing | Table] = []
+        self._steps: list[str | int] = []  # the key or number under which each of the stack stands; "" = the top
         self._doubled: list[Doubled] = []
 
     def build(self, events: Iterator[Any]) -> tuple[Table, list[Doubled]]:
@@ -134,6 +135,7 @@ class _Building:
                 raise Refused(line, f"{self._what} is one document; there is a second one", column)
             if isinstance(event, MappingEndEvent | SequenceEndEvent):
                 top = stack.pop()
+                self._steps.pop()
                 continue
             made = self._made(event, line, column)
             if made is None:
@@ -141,12 +143,12 @@ class _Building:
             values += 1
             if values > MAX_VALUES:
                 raise Refused(line, f"more than {MAX_VALUES} values in {self._what}", column)
-            if stack:
-                self._put(stack[-1], made)
+            step = self._put(stack[-1], made) if stack else ""
             if isinstance(made, Scalar):
                 top = made if not stack else top
             else:
                 stack.append(made)
+                self._steps.append(step)
                 if len(stack) > MAX_DEPTH:
                     raise Refused(line, f"nested more than {MAX_DEPTH} deep", column)
         if not isinstance(top, Table):
@@ -167,40 +169,32 @@ class _Building:
             return Listing(line, column=column)
         return Table(line, column=column) if isinstance(event, MappingStartEvent) else None
 
-    def _put(self, into: Listing | Table, made: Tree) -> None:
+    def _put(self, into: Listing | Table, made: Tree) -> str | int:
+        """Returns the key or number under which it stands; "" for a key."""
         if isinstance(into, Listing):
             into.items.append(made)
-            return
+            return len(into.items) - 1
         if into.waiting is None:
             if not isinstance(made, Scalar):
                 raise Refused(made.line, "a key is a word, not a list or a table", made.column)
-            if made.text in into.rows:
-                self._doubled.append(
-                    Doubled(made.line, made.column, made.text, into.lines[made.text], self._path(made.text))
-                )
+            key = made.text
+            if key in into.rows:
+                self._doubled.append(Doubled(made.line, made.column, key, into.lines[key], self._path(key)))
             else:
-                into.columns[made.text] = made.column
-            into.waiting = (made.text, made.line)
-            return
+                into.columns[key] = made.column
+            into.waiting = (key, made.line)
+            return ""
         key, line = into.waiting
         into.waiting = None
         if key not in into.rows:
             into.rows[key], into.lines[key] = made, line
+        return key
 
     def _path(self, key: str) -> str:
         path = ""
-        for holder, held in zip(self._stack, self._stack[1:], strict=False):
-            if isinstance(holder, Listing):
-                path += f"[{len(holder.items) - 1}]"
-            else:
-                path = joined(path, self._key_of(holder, held))
+        for step in self._steps[1:]:
+            path = f"{path}[{step}]" if isinstance(step, int) else joined(path, step)
         return joined(path, key)
-
-    @staticmethod
-    def _key_of(holder: Table, held: Tree) -> str:
-        """The key under which `held` stands; "?" when its key is itself one that stands twice."""
-        last = next(reversed(holder.rows), "")
-        return last if holder.rows.get(last) is held else "?"
 
 
 def joined(path: str, key: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from core.errors import Refused
+from core.errors import BadInput, Refused
 from core.http.routes import Page, Request, Role, Route, Strict
 
 Json = dict[str, Any]
@@ -23,23 +23,16 @@ class TargetBody(Strict):
     entry: Annotated[str, Field(max_length=80)] = ""
     note: Note = ""
 
-    @model_validator(mode="after")
-    def _one_of_them(self) -> TargetBody:
-        if sum(bool(name) for name in (self.agent, self.queue, self.number, self.entry)) != 1:
-            raise ValueError("name one of agent, queue, number, entry")
-        return self
-
-    def target(self) -> Json:
+    def target(self, *, entry: bool) -> Json:
+        """Raises BadInput unless it is one, and not an entry point where there must be somebody."""
         kinds = {"agent": self.agent, "queue": self.queue, "number": self.number, "entry": self.entry}
-        return next({"kind": kind, "name": name} for kind, name in kinds.items() if name)
-
-
-class ConsultBody(TargetBody):
-    @model_validator(mode="after")
-    def _somebody(self) -> ConsultBody:
-        if self.entry:
-            raise ValueError("a menu cannot be asked; transfer the caller there")
-        return self
+        named = [{"kind": kind, "name": name} for kind, name in kinds.items() if name]
+        if len(named) != 1 or (self.entry and not entry):
+            raise BadInput(
+                "routing:target", "It is not clear who is meant.",
+                hint="Name one of agent, queue, number" + (", entry." if entry else "; a menu cannot be asked."),
+            )  # fmt: skip
+        return named[0]
 
 
 class ControlBody(Strict):
@@ -96,10 +89,10 @@ class CallsHttp:
         self._desk = desk
 
     async def transfer(self, request: Request) -> HandledView:
-        return await self._act(request, "transfer", target=request.body.target(), note=request.body.note)
+        return await self._act(request, "transfer", target=request.body.target(entry=True), note=request.body.note)
 
     async def consult(self, request: Request) -> HandledView:
-        return await self._act(request, "consult", target=request.body.target(), note=request.body.note)
+        return await self._act(request, "consult", target=request.body.target(entry=False), note=request.body.note)
 
     async def control(self, request: Request) -> HandledView:
         return await self._act(request, request.body.action, note=request.body.note)
@@ -141,18 +134,19 @@ def _at_phone(request: Request, what: str, **more: Any) -> Json:
 
 def routes(desk: CallDesk) -> list[Route]:
     http, boss = CallsHttp(desk), frozenset({Role.SUPERVISOR})
+    not_now = (409, 429)
     return [
         Route("POST", "/api/calls/{id}/transfer", http.transfer, "Gives the caller to somebody else at once", HandledView,
-              body=TargetBody, tag="calls"),
+              body=TargetBody, tag="calls", errors=not_now),
         Route("POST", "/api/calls/{id}/consult", http.consult, "Asks somebody while the caller hears music", HandledView,
-              body=ConsultBody, tag="calls"),
+              body=TargetBody, tag="calls", errors=not_now),
         Route("POST", "/api/calls/{id}/control", http.control, "Hold, mute, complete or abort a consult, conference, park",
-              HandledView, body=ControlBody, tag="calls"),
+              HandledView, body=ControlBody, tag="calls", errors=not_now),
         Route("POST", "/api/calls/{id}/fetch", http.fetch, "Brings a parked caller to one's own phone", HandledView,
-              body=PhoneBody, tag="calls"),
+              body=PhoneBody, tag="calls", errors=not_now),
         Route("POST", "/api/calls/{id}/take-over", http.take_over, "Brings a talking caller to the supervisor's own phone",
-              HandledView, body=PhoneBody, roles=boss, tag="calls"),
+              HandledView, body=PhoneBody, roles=boss, tag="calls", errors=not_now),
         Route("POST", "/api/calls/{id}/supervise", http.supervise, "Monitor, whisper to the agent, barge in, leave",
-              BesideView, body=SuperviseBody, roles=boss, tag="calls"),
-        Route("GET", "/api/parked", http.parked, "Callers who are parked", Page[ParkedView], tag="calls"),
+              BesideView, body=SuperviseBody, roles=boss, tag="calls", errors=not_now),
+        Route("GET", "/api/parked", http.parked, "Callers who are parked", Page[ParkedView], tag="calls", errors=not_now),
     ]  # fmt: skip

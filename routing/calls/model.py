@@ -143,11 +143,11 @@ def orders(now: Handling, verb: Verb, *, park_s: int = 0) -> Sequence[CallOrder]
         case Verb.HOLD, _:
             return [HoldCaller(caller=caller, leg_id=leg)]
         case Verb.RESUME, _:
-            return [JoinCaller(leg_id=leg)]
+            return [JoinCaller(caller=caller, leg_id=leg)]
         case ((Verb.MUTE | Verb.UNMUTE), _):
             return [MuteLeg(leg_id=leg, on=verb is Verb.MUTE)]
         case Verb.COMPLETE, Doing.SWAPPED:
-            return [JoinCaller(leg_id=heir)]
+            return [JoinCaller(caller=caller, leg_id=heir)]
         case Verb.COMPLETE, _:
             return [EndLeg(leg_id=leg)]
         case Verb.ABORT, Doing.CONFERENCE:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from core.errors import AftercallError, BadInput, NotFound, Refused, Unavailable
+from core.errors import AftercallError, NotFound, Refused, Unavailable
 from core.events import DomainEvent, pbx
 from core.ids import IdMaker
 from pbx.ami import ActionRefused
@@ -37,6 +37,7 @@ from routing.calls.model import (
     outside_number,
 )  # fmt: skip
 from routing.calls.supervise import Supervision
+from routing.calls.whom import free, own_phone, somebody_of
 from routing.model import Offer, WorkItem
 from routing.offers import Offers
 from routing.ports import Telephony
@@ -75,6 +76,7 @@ class Calls:
         self._handled: dict[str, Handling] = {}  # by offer: what is not just talked to
         self._over: OrderedDict[tuple[str, str], Handling] = OrderedDict()  # how it left whose hands
         self._parked: OrderedDict[str, Parked] = OrderedDict()
+        self._taken: dict[str, Handling] = {}  # by the offer that takes a call over: from whom
         self._dialled: deque[float] = deque()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._supervision = Supervision(book, self._send, ids)
@@ -87,9 +89,9 @@ class Calls:
         and what the verb needs. Raises NotFound, Refused, BadInput, Unavailable, AftercallError."""
         if order["what"] == "parked":
             return {"items": self.parked()}
-        if not self._linked():
-            raise Unavailable("switch", "The telephone switch does not answer now.")
         ix = order["interaction_id"]
+        if not self._linked() and (ix in self._parked or self._book.offers_for(ix)):
+            raise Unavailable("switch", "The telephone switch does not answer now.")
         lock = self._locks.get(ix) or asyncio.Lock()
         self._locks[ix] = lock
         async with lock:  # the same asked twice at once is done once
@@ -110,19 +112,24 @@ class Calls:
                 self._change(ix, lambda it: it.heir == leg_id and it.doing is Doing.ASKING, doing=Doing.ASKED)
             case pbx.LegEnded(leg_id=leg_id):
                 self._leg_ended(ix, leg_id)
-            case pbx.CallConnected(offer_id=offer_id, leg_id=leg_id):
+            case pbx.CallConnected(offer_id=offer_id, extension=extension):
                 self._parked.pop(ix, None)
-                offer = self._book.offers.get(offer_id)
-                if offer is not None and offer.purpose == "take_over":
-                    self._let_go(ix, but=leg_id)
+                if (before := self._taken.pop(offer_id, None)) is not None:
+                    self._tell_transferred(before, Target("agent", extension))
+                    self._let_go(ix, but=offer_id)
+            case pbx.CallHeld(extension=extension, by_order=True):
+                self._found_held(ix, extension)
+            case pbx.CallResumed(extension=extension, by_order=True):
+                self._change(ix, lambda it: it.extension == extension and it.doing is Doing.HELD, doing=Doing.TALKING)
             case pbx.CallWaiting():
                 self._parked.pop(ix, None)
             case pbx.CallEnded():
                 self._parked.pop(ix, None)
-                self._handled = {key: it for key, it in self._handled.items() if it.interaction_id != ix}
+                self._caller_gone(ix)
         self._supervision.note(fact)
 
     def _leg_ended(self, ix: str, leg_id: str) -> None:
+        self._taken.pop(leg_id.removeprefix(f"{ix}-"), None)
         for it in [it for it in self._handled.values() if it.interaction_id == ix]:
             if it.leg_id == leg_id:
                 del self._handled[it.offer_id]
@@ -134,6 +141,12 @@ class Calls:
                     self._spawn(self._quietly(LeaveRoom(caller=it.caller, leg_id=it.leg_id)))
                 self._handled[it.offer_id] = replace(it, doing=Doing.TALKING, heir="", target=None)
 
+    def _found_held(self, ix: str, extension: str) -> None:
+        """By a process before us; our own holds are known before they are told."""
+        offer = next((it for it in self._book.offers_for(ix) if it.extension == extension and it.connected_at), None)
+        if offer is not None and offer.offer_id not in self._handled:
+            self._handled[offer.offer_id] = replace(_handling(offer), doing=Doing.HELD)
+
     def _change(self, ix: str, fits: Callable[[Handling], bool], **values: Any) -> None:
         for key, it in self._handled.items():
             if it.interaction_id == ix and fits(it):
@@ -142,8 +155,16 @@ class Calls:
     def _let_go(self, ix: str, *, but: str) -> None:
         """Whoever had the caller before, and was not in their bridge, is let go."""
         for offer in self._book.offers_for(ix):
-            if offer.leg_id != but and offer.answered_at is not None:
+            if offer.offer_id != but and offer.answered_at is not None:
                 self._spawn(self._quietly(EndLeg(leg_id=offer.leg_id)))
+
+    def _caller_gone(self, ix: str) -> None:
+        """Two who talk about a caller who has hung up would talk on, and count as engaged with nobody."""
+        for it in [it for it in self._handled.values() if it.interaction_id == ix]:
+            del self._handled[it.offer_id]
+            if it.doing in (Doing.ASKED, Doing.SWAPPED):
+                for leg_id in (it.leg_id, it.heir):
+                    self._spawn(self._quietly(EndLeg(leg_id=leg_id)))
 
     # --- verbs of the agent who talks
 
@@ -216,9 +237,9 @@ class Calls:
             number = outside_number(target.name, self.outside, self._dialled_in_last_hour())
             agent = None
         elif target.kind == "queue":
-            agent = self._somebody_of(target.name, but=now.extension)
+            agent = somebody_of(self._book, target.name, but=now.extension)
         else:
-            agent = self._free(target.name, but=now.extension)
+            agent = free(self._book, target.name, but=now.extension)
         return await self._to_phone(offer, now, verb, target, agent, number)
 
     async def _to_phone(
@@ -308,20 +329,24 @@ class Calls:
             )
         await self._supervision.leave(ix, extension)  # one phone, one call
         stage = "" if doing in (Doing.HELD, Doing.ASKING, Doing.ASKED) else "talk"
-        view = await self._to_asker(offer.item, extension, "take_over", only_from=stage)
-        self._tell_transferred(_handling(offer), Target("agent", extension))
-        return view
+        before = self._handled.get(offer.offer_id) or _handling(offer)
+        return await self._to_asker(offer.item, extension, "take_over", only_from=stage, before=before)
 
-    async def _to_asker(self, item: WorkItem, extension: str, purpose: str, *, only_from: str) -> Json:
-        agent = self._own_phone(extension)
+    async def _to_asker(
+        self, item: WorkItem, extension: str, purpose: str, *, only_from: str, before: Handling | None = None
+    ) -> Json:
+        agent = own_phone(self._book, extension)
         if agent.state is State.WRAP_UP:
             self._wrap_ups.finish(extension, disposition="", note="", actor=f"rule:{purpose}")
         ring_s = self._book.policy(item.queue).ring_s
         offer, made = self._offers.direct(item, extension, purpose, ring_s)
+        if before is not None:
+            self._taken[offer.offer_id] = before
         try:
             await self._offers.show(offer, made)
             await self._ring(item, offer.leg_id, extension, ring_s, only_from=only_from)
         except Exception:
+            self._taken.pop(offer.offer_id, None)
             self._offers.not_carried_out(offer)
             raise
         return {**_view(_handling(offer)), "doing": "ringing"}
@@ -345,53 +370,14 @@ class Calls:
             "routing:no-talk", "Nobody talks to this caller now.", hint="GET /api/calls shows who does.", status=409
         )
 
-    def _free(self, extension: str, *, but: str) -> Agent:
-        agent = self._book.agent(extension)
-        why = ""
-        if extension == but:
-            why = "has the call already"
-        elif not agent.reachable:
-            why = "cannot be reached: their phone is not registered"
-        elif agent.in_use or agent.busy or self._book.offers_to(extension):
-            why = "is busy"
-        elif agent.state is not State.READY:
-            why = f"is {agent.state}" + (f" ({agent.reason})" if agent.reason else "")
-        if why:
-            raise AftercallError(
-                "routing:agent-not-free", f"{agent.name} {why}.", hint="Choose somebody else, or a queue.", status=409
-            )
-        return agent
-
-    def _somebody_of(self, queue: str, *, but: str) -> Agent:
-        """Whoever of a queue is longest idle."""
-        if queue not in self._book.queues:
-            raise NotFound("queue", queue)
-        wanted = self._book.policy(queue).skills
-        free = [
-            agent for agent in self._book.agents.values()
-            if agent.available and agent.extension != but and not self._book.offers_to(agent.extension)
-            and all(agent.skills.get(skill, 0) >= least for skill, least in wanted.items())
-        ]  # fmt: skip
-        if not free:
-            raise AftercallError(
-                "routing:queue-not-free", f"Nobody of '{queue}' is free now.", hint="Send the caller there to wait.",
-                status=409,
-            )  # fmt: skip
-        return min(free, key=lambda agent: (agent.idle_since or agent.since or self._book.clock.now(), agent.extension))
-
-    def _own_phone(self, extension: str) -> Agent:
-        if not extension:
-            raise BadInput("routing:no-phone", "You have no telephone here.", hint="Ask for an extension.")
-        agent = self._book.agent(extension)
-        if not agent.reachable or agent.in_use or agent.state in (State.RESERVED, State.ENGAGED):
-            why = "is not registered" if not agent.reachable else "is busy"
-            raise AftercallError(
-                "routing:own-phone", f"Your telephone {why}.", hint="End what you do there first.", status=409
-            )
-        return agent
-
     def _offer_of(self, leg_id: str) -> Offer | None:
-        return self._book.offers.get(leg_id.rpartition("-")[2])
+        return next((it for it in self._book.offers.values() if it.leg_id == leg_id), None)
+
+    def may_dial(self, text: str) -> str:
+        """The number, which is about to be called and is counted. Raises what `outside_number` raises."""
+        number = outside_number(text, self.outside, self._dialled_in_last_hour())
+        self._dialled.append(self._book.clock.monotonic())
+        return number
 
     def _dialled_in_last_hour(self) -> int:
         since = self._book.clock.monotonic() - HOUR_S

@@ -247,6 +247,8 @@ class PolicyDesk:
         """As far as it can be read."""
         if version is None:
             return self._fallback
+        if version.number == self.number and not self.fault:
+            return self.document
         return (await asyncio.to_thread(read_policy, version.text, ""))[0] or self._fallback
 
     async def version_of(self, number: int) -> Version:

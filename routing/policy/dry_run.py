@@ -203,8 +203,11 @@ def situation_from(record: Mapping[str, Any]) -> Situation:
     def present(agent: Mapping[str, Any]) -> Present:
         return Present(**{**agent, "teams": frozenset(agent["teams"]), "kinds": frozenset(agent["kinds"])})
 
+    def item(written: Mapping[str, Any]) -> WorkItem:
+        return item_from({**written, "been_in": tuple(written["been_in"])})
+
     waiting: Sequence[Mapping[str, Any]] = record["waiting"]
     return Situation(
-        tuple(Waiting(item_from(one["item"]), one["waited_s"]) for one in waiting),
+        tuple(Waiting(item(one["item"]), one["waited_s"]) for one in waiting),
         tuple(present(agent) for agent in record["agents"]),
     )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
 from core.yaml_text import Listing, Table, Tree
+from core.yaml_text.tree import joined
 from routing.policy.document import Document
 from routing.policy.model import Overflow, QueuePolicy, Ring
 from routing.policy.read import Reading, Spot, key_spot, spot
@@ -19,7 +21,7 @@ END_HINT = "let one of them end in voicemail, closing, callback or a number"
 def inspect(document: Document, top: Table, reading: Reading) -> None:
     """Tells `reading` what does not fit."""
     for queue in document.policy.queues.values():
-        _rings(queue, _at(top, "queues", queue.name, "rings"), f"queues.{queue.name}.rings", reading)
+        _rings(queue, _at(top, "queues", queue.name, "rings"), _path("queues", queue.name, "rings"), reading)
     every_day = {name: queue.overflow for name, queue in document.policy.queues.items()}
     told = _circles(every_day, top, "queues", reading, frozenset())
     surged = {
@@ -37,6 +39,10 @@ def _at(top: Table, *keys: str) -> Tree:
             break
         tree = tree.rows[key]
     return tree
+
+
+def _path(*keys: str) -> str:
+    return reduce(joined, keys)
 
 
 def _rings(queue: QueuePolicy, tree: Tree, path: str, reading: Reading) -> None:
@@ -113,7 +119,7 @@ def _first_way(path: Sequence[str], ways: Mapping[str, Mapping[str, str]], top: 
         queue = queues.rows.get(here) if isinstance(queues, Table) else None
         place = queue.rows.get("overflow") if isinstance(queue, Table) else None
         if isinstance(place, Table) and reason in place.rows:
-            return key_spot(place, reason), f"{part}.{here}.overflow.{reason}"
+            return key_spot(place, reason), _path(part, here, "overflow", reason)
     return spot(_at(top, part)), part
 
 

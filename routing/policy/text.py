@@ -14,7 +14,7 @@ from routing.policy.document import Document, Known, PolicyRefused, Problem
 from routing.policy.form import TOP
 from routing.policy.inspect import inspect
 from routing.policy.model import Policy
-from routing.policy.read import MOST_PROBLEMS, Enough, Reading, spot
+from routing.policy.read import MOST_PROBLEMS, Enough, Reading, Spot, spot
 from routing.policy.write import written
 
 STANDARD = "standard"  # the class that is there without being named
@@ -47,26 +47,17 @@ def read_policy(text: str | bytes, source: str, known: Known | None = None) -> t
     known = known or Known()
     reading = Reading(source, known, _declared(top))
     document: Document | None = None
+    enough = False
     try:
         for one in doubled:
-            reading.problems.append(
-                Problem(
-                    source,
-                    one.line,
-                    one.column,
-                    one.path,
-                    f"the key '{one.key[:60]}' stands twice",
-                    f"the first one is in line {one.first_line}; keep one of them",
-                )  # fmt: skip
-            )
-            if len(reading.problems) >= MOST_PROBLEMS:
-                raise Enough
+            hint = f"the first one is in line {one.first_line}; keep one of them"
+            reading.tell(Spot(one.line, one.column), one.path, f"the key '{one.key[:60]}' stands twice", hint)
         document = _document(top, reading)
         inspect(document, top, reading)
     except Enough:
-        document = None
+        document, enough = None, True
     problems = sorted(reading.problems, key=lambda one: (one.line, one.column, one.path))
-    if len(problems) >= MOST_PROBLEMS:
+    if enough:
         problems.append(Problem(source, 0, 0, "", f"more than {MOST_PROBLEMS} problems; mend these first"))
     return document, problems
 

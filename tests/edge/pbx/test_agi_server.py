@@ -385,3 +385,38 @@ async def test_when_the_server_ends_so_does_every_session() -> None:
         await peer.close()
     with pytest.raises(OSError, match="refused|Connect call failed"):
         await asyncio.open_connection("127.0.0.1", server.port)
+
+
+class TestDeadline:
+    async def test_a_shorter_step_after_a_longer_one_ends_in_its_own_time(self) -> None:
+        reader = asyncio.StreamReader()
+        deadline = agi_server._Deadline(reader)
+        deadline.set(30)
+        deadline.clear()
+        deadline.set(0.02)
+        async with asyncio.timeout(5):
+            with pytest.raises(TimeoutError):
+                await reader.readline()
+
+    async def test_a_longer_step_is_not_ended_by_the_timer_of_an_earlier_one(self) -> None:
+        reader = asyncio.StreamReader()
+        deadline = agi_server._Deadline(reader)
+        deadline.set(0.02)
+        deadline.clear()
+        deadline.set(0.3)
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError):
+            await reader.readline()
+        assert asyncio.get_running_loop().time() - begun >= 0.29
+
+    async def test_between_two_steps_nothing_is_due(self) -> None:
+        reader = asyncio.StreamReader()
+        deadline = agi_server._Deadline(reader)
+        deadline.set(0.02)
+        deadline.clear()
+        await asyncio.sleep(0.06)
+        reader.feed_data(b"200 result=0\n")
+        assert await reader.readline() == b"200 result=0\n"
+        deadline.set(30)
+        deadline.close()
+        assert deadline._timer is None

@@ -235,6 +235,19 @@ async def test_a_dry_run_says_who_would_go_first_who_could_take_them_and_changes
     assert desk.acd.book.policy("service") == RULES.queues["service"] and await desk.count(policy_table) == 0
 
 
+async def test_who_waits_is_served_at_once_when_new_rules_let_somebody_help(desk: Desk) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(desk.acd.run())
+        await asyncio.sleep(0)
+        desk.acd.link_up = True
+        desk.wait("ix-1", 90)
+        ready(desk, "102")
+        assert "ix-1" in desk.acd.book.waiting, "Wang's level is too low"
+        await desk.publish(GOLD, 0)
+        assert [offer.extension for offer in desk.acd.book.offers_for("ix-1")] == ["102"]
+        running.cancel()
+
+
 async def test_a_dry_run_of_the_rules_in_force_changes_nobody(desk: Desk) -> None:
     for n in range(20):
         desk.wait(f"ix-{n}", 10.0 * n)

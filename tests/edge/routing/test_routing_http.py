@@ -50,6 +50,9 @@ class Phones:
     async def cancel_offer(self, leg_id: str) -> None:
         return None
 
+    async def set_variables(self, channel: str, values: Any) -> None:
+        return None
+
     async def push(self, offer: Any, item: Any) -> None:
         return None
 
@@ -255,3 +258,52 @@ async def test_who_says_ready_with_somebody_waiting_is_shown_with_the_call_comin
     await desk.wait("ix-1")
     status, view = await desk.ask("POST", "/api/agents/101/state", "li", json={"state": "READY"})
     assert (status, view["state"]) == (200, "RESERVED")
+
+
+async def test_why_an_agent_gets_no_calls_is_answered_in_words_with_what_to_do(desk: Desk) -> None:
+    await desk.link()
+    status, why = await desk.ask("GET", "/api/agents/101/why", "chen")
+    assert status == 200 and why["headline"] == "Li Na's phone is not reachable"
+    assert why["reasons"][0]["reason"] == "unreachable" and "not registered" in why["reasons"][0]["hint"]
+    await desk.device("101")
+    status, why = await desk.ask("GET", "/api/agents/101/why", "li")
+    assert why["reasons"][0]["reason"] == "state" and why["headline"] == "Li Na is OFFLINE"
+    await desk.ask("POST", "/api/agents/101/state", "li", json={"state": "READY"})
+    await desk.wait("ix-z", queue="zh")
+    status, why = await desk.ask("GET", "/api/agents/101/why", "li")
+    assert why["reasons"] == [] and why["available"] and "for something else" in why["headline"]
+    (zh,) = (queue for queue in why["queues"] if queue["queue"] == "zh")
+    assert (zh["waiting"], zh["could_take"], zh["words"]) == (1, 0, "1 wait; Li Na lacks the skill zh")
+    status, problem = await desk.ask("GET", "/api/agents/102/why", "li")
+    assert (status, problem["id"]) == (403, "routing:not-yours")
+
+
+async def test_why_a_caller_waits_names_what_they_ask_for_and_each_agents_reason(desk: Desk) -> None:
+    await desk.link()
+    await desk.wait("ix-z", queue="zh")
+    status, why = await desk.ask("GET", "/api/items/ix-z/why", "chen")
+    assert status == 200 and (why["state"], why["position"], why["asks_for"]) == ("waiting", 1, {"zh": 3})
+    assert {one["extension"]: one["reason"]["reason"] for one in why["agents"]} == {"101": "skill", "102": "skill"}
+    assert (await desk.ask("GET", "/api/items/ix-z/why", "li"))[0] == 403
+    assert (await desk.ask("GET", "/api/items/nobody/why", "chen"))[0] == 404
+
+
+async def test_a_supervisor_moves_a_waiting_caller_and_gives_them_to_whom_they_name(desk: Desk) -> None:
+    await desk.link()
+    await desk.wait("ix-z", queue="zh")
+    came = desk.acd.book.waiting["ix-z"].enqueued_at
+    status, why = await desk.ask("POST", "/api/items/ix-z/move", "chen", json={"queue": "service"})
+    assert status == 200 and why["queue"] == "service" and desk.acd.book.waiting["ix-z"].enqueued_at == came
+    assert (await desk.ask("POST", "/api/items/ix-z/move", "chen", json={"queue": "nowhere"}))[0] == 404
+    assert (await desk.ask("POST", "/api/items/ix-z/move", "li", json={"queue": "zh"}))[0] == 403
+    status, problem = await desk.ask("POST", "/api/items/ix-z/give", "chen", json={"extension": "102"})
+    assert (status, problem["id"]) == (422, "routing:cannot-take") and "Wang" in problem["title"]
+    await desk.ask("POST", "/api/items/ix-z/move", "chen", json={"queue": "zh"})
+    await desk.device("102")
+    await desk.ask("POST", "/api/agents/102/state", "chen", json={"state": "READY"})
+    status, why = await desk.ask("POST", "/api/items/ix-z/give", "chen", json={"extension": "102"})
+    assert (
+        status == 200
+        and why["state"] == "offered"
+        and why["chosen"].startswith("given by user:chen, although Wang lacks")
+    )

@@ -5,6 +5,7 @@ Only the telephone switch is missing: whoever would make it act is written down 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,13 +42,19 @@ from core.users.service import Users
 from orders_bridge import http as orders_http
 from orders_bridge.service import OrderDesk
 from pbx.store import InteractionProjector
+from pbx.transfer import CallOrder
 from recordings import http as recordings_http
 from recordings.speech import SpeechChoice, Transcription
 from recordings.store import RecordingProjector
 from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
+from routing.calls import http as controls_http
 from routing.model import AgentRecord
+from routing.policy import http as policy_http
+from routing.policy.desk import PolicyDesk
+from routing.policy.document import Document
+from routing.policy.dry_run import Situation
 from routing.policy.model import Policy, QueuePolicy
 from tests.edge.orders_bridge.shops import sample_shop
 
@@ -72,6 +79,9 @@ class NoSwitch:
 
     async def cancel_offer(self, leg_id: str) -> None:
         self.asked.append(f"cancel {leg_id}")
+
+    async def carry_out(self, order: CallOrder) -> None:
+        self.asked.append(type(order).__name__)
 
 
 class NoCard:
@@ -123,6 +133,8 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
         users = Users(database, clock, new_id, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         await _settle(users)
         _remember_calls(stream, clock)
+        while journal.synced < journal.last_seq:
+            await asyncio.sleep(0.005)
         await Flusher(journal, database, [InteractionProjector(), RecordingProjector()]).flush_once()
         switch = NoSwitch()
         acd = Acd(
@@ -131,10 +143,16 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
             agents=[AgentRecord(ext, name, {"service": 3}) for name, ext in PEOPLE.items() if ext],
         )  # fmt: skip
         hub = Hub(new_board(agents={"101": "agent", "102": "other"}, queues=["service"]), clock=clock, ids=new_id)
+
+        async def situation() -> Situation:
+            return policy_http.situation_of(acd.book)
+
         async with sample_shop() as (shop, _, _):
             desk = OrderDesk(shop, stream, clock, zone=ZoneInfo("Asia/Shanghai"), country="CN", storage=database)
             routes = [
                 *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
+                *policy_http.routes(PolicyDesk(database, clock, Document(acd.book.pool.policy)), situation, clock),
+                *controls_http.routes(acd.calls),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip
             app = build_app(

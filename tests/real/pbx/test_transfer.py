@@ -10,6 +10,7 @@ import pytest
 from app.softphone import Call, listen
 from core.events import pbx as facts
 from core.events.pbx import CallWaiting
+from pbx.switchboard import KnownCall
 from pbx.transfer import (
     CallOrder,
     ChangeMode,
@@ -109,6 +110,8 @@ class Stage:
 
 
 async def talking(room: Room) -> Stage:
+    for agent in room.agents:
+        await agent.prepare()
     caller, item = await room.waits()
     leg, first = await room.talk(item)
     says(caller, CALLER_HZ)
@@ -130,12 +133,39 @@ async def test_a_caller_on_hold_hears_music_and_nobody_and_is_talked_to_again_af
         await until(lambda: has_music(stage.caller) and hears_not(stage.first, CALLER_HZ))
         held = await parts.heard.until("CallHeld")
         assert isinstance(held, facts.CallHeld) and held.extension == room.plan.agents[0].extension
-        await stage.do(JoinCaller(leg_id=stage.leg))
+        await stage.do(JoinCaller(caller=stage.item.channel, leg_id=stage.leg))
         await until(lambda: hears(stage.caller, FIRST_HZ) and hears(stage.first, CALLER_HZ))
         await parts.heard.until("CallResumed")
         stage.first.hang_up()
         ended = await parts.heard.until("CallEnded")
         assert isinstance(ended, facts.CallEnded) and ended.reason == "agent_hangup"
+
+
+async def test_who_is_joined_with_a_caller_they_talk_to_goes_on_talking(room: Room) -> None:
+    async with room.serving():
+        stage = await talking(room)
+        for _ in range(2):
+            await stage.do(JoinCaller(caller=stage.item.channel, leg_id=stage.leg))
+            await asyncio.sleep(0.5)
+            await until(lambda: hears(stage.caller, FIRST_HZ) and hears(stage.first, CALLER_HZ))
+        assert stage.caller.state == stage.first.state == "talking"
+
+
+async def test_a_process_that_finds_a_caller_on_hold_knows_whose_they_are(room: Room) -> None:
+    async with room.serving(leaves=True) as parts:
+        stage = await talking(room)
+        await stage.do(HoldCaller(caller=stage.item.channel, leg_id=stage.leg))
+        await parts.heard.until("CallHeld")
+        at = (await parts.heard.until("CallConnected")).at
+    known = {stage.item.interaction_id: KnownCall(stage.item.at, {stage.leg: at})}
+    async with room.serving(known=known) as parts:
+        connected = await parts.heard.until("CallConnected")
+        assert (getattr(connected, "leg_id", ""), connected.at) == (stage.leg, at)
+        held = await parts.heard.until("CallHeld")
+        assert isinstance(held, facts.CallHeld) and held.by_order
+        stage.control = parts.control
+        await stage.do(JoinCaller(caller=stage.item.channel, leg_id=stage.leg))
+        await until(lambda: hears(stage.caller, FIRST_HZ) and hears(stage.first, CALLER_HZ))
 
 
 async def test_an_agent_who_vanishes_while_their_caller_is_on_hold_leaves_them_at_the_head_of_the_queue(
@@ -226,7 +256,7 @@ async def test_when_the_third_leaves_a_conference_caller_and_agent_can_talk_alon
         await until(lambda: hears(stage.caller, FIRST_HZ) and hears_not(stage.caller, SECOND_HZ))
         await stage.do(HoldCaller(caller=stage.item.channel, leg_id=stage.leg))
         await until(lambda: has_music(stage.caller))
-        await stage.do(JoinCaller(leg_id=stage.leg))
+        await stage.do(JoinCaller(caller=stage.item.channel, leg_id=stage.leg))
         await until(lambda: hears(stage.caller, FIRST_HZ) and hears(stage.first, CALLER_HZ))
         stage.first.hang_up()
         assert await stage.caller.until("ended", timeout_s=3) == "ended"

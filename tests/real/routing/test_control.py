@@ -15,6 +15,7 @@ import soundfile
 from app.softphone import Call, Softphone, listen
 from app.world.outside import OutsideWorld
 from core.prompts.library import PromptLibrary
+from tests.real.house.test_reconcile import reconcile
 from tests.real.pbx.test_transfer import (
     CALLER_HZ,
     FIRST_HZ,
@@ -134,7 +135,6 @@ async def test_a_consult_hands_the_caller_over_with_the_note_and_both_parts_are_
         second = await desk.picks_up()
         await until(lambda: hears(desk.first, SECOND_HZ) and hears(second, FIRST_HZ) and has_music(desk.caller))
         assert hears_not(second, CALLER_HZ) and await desk.state(1) == "ENGAGED"
-        await desk.world.get_until("agents", lambda _page: True)
         assert (await desk.post("control", {"action": "complete"}))["doing"] == "gone"
         await until(lambda: hears(desk.caller, SECOND_HZ) and hears(second, CALLER_HZ))
         assert (await desk.post("control", {"action": "complete"}))["doing"] == "gone", "asked twice, done once"
@@ -265,6 +265,20 @@ async def test_an_agent_who_dies_in_the_middle_of_a_consult_leaves_the_caller_to
         assert (await desk.timeline("CallTransferred"))[0]["data"]["consult"] is True
 
 
+async def test_when_the_caller_hangs_up_in_the_middle_of_a_consult_both_agents_are_free_again(
+    world: OutsideWorld,
+) -> None:
+    async with opened(world, 2) as desk:
+        await desk.calls()
+        await desk.post("consult", {"agent": desk.ext(1)})
+        second = await desk.picks_up()
+        await until(lambda: hears(desk.first, SECOND_HZ) and has_music(desk.caller))
+        desk.caller.hang_up()
+        assert await second.until("ended", timeout_s=3) == await desk.first.until("ended", timeout_s=3) == "ended"
+        await desk.until_state(0, "WRAP_UP", "READY")
+        await desk.until_state(1, "READY")
+
+
 async def test_a_consult_may_be_swapped_taken_back_and_made_a_conference(world: OutsideWorld) -> None:
     async with opened(world, 2) as desk:
         await desk.calls()
@@ -346,3 +360,24 @@ async def test_a_caller_is_given_to_somebody_outside_and_sent_back_into_the_menu
         await desk.post("transfer", {"entry": "menu"})
         known = listen.read_wav(f"{PromptLibrary().find('menu-main', 'en')}.wav")
         await listen.hear(desk.caller, known, timeout_s=15, after_s=len(desk.caller.media.heard()) / 8000)
+
+
+async def test_a_caller_on_hold_is_still_their_agents_after_a_kill_and_can_be_talked_to(world: OutsideWorld) -> None:
+    async with opened(world, 1) as desk:
+        await desk.calls()
+        await desk.post("control", {"action": "hold"})
+        await until(lambda: has_music(desk.caller))
+        await desk.timeline("CallHeld")
+        await world.kill()
+        await world.start()
+        await desk.until_state(0, "ENGAGED")
+        assert has_music(desk.caller)
+        assert (await desk.post("control", {"action": "resume"}))["doing"] == "talking"
+        await until(lambda: hears(desk.caller, FIRST_HZ) and hears(desk.first, CALLER_HZ))
+        desk.first.hang_up()
+        await desk.caller.until("ended")
+
+
+async def test_and_after_all_of_it_the_switchs_own_book_says_the_same_as_ours(world: OutsideWorld) -> None:
+    status, differences, _ = await reconcile(world)
+    assert (status, differences) == (0, [])

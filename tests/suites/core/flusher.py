@@ -105,12 +105,13 @@ class FlusherPromises:
     async def test_facts_rows_and_mark_come_together_and_the_journal_forgets_them(self, house: House) -> None:
         flushed: list[int] = []
         house.flusher.on_flush.append(lambda: flushed.append(house.journal.flushed))
-        house.tell(*range(1234))
+        many = 2 * flushing.BATCH + 234
+        house.tell(*range(many))
         await house.flush()
-        assert await house.stored() == [str(n) for n in range(1234)]
-        assert (await house.counted(), await house.mark(), house.journal.behind) == (1234, 1234, 0)
+        assert await house.stored() == [str(n) for n in range(many)]
+        assert (await house.counted(), await house.mark(), house.journal.behind) == (many, many, 0)
         assert await house.journal.read(0, 10) == []
-        assert flushed == [500, 1000, 1234]
+        assert flushed == [flushing.BATCH, 2 * flushing.BATCH, many]
         assert await house.flusher.flush_once() == 0
 
     async def test_running_it_follows_what_is_emitted(self, house: House) -> None:
@@ -223,6 +224,7 @@ class FlusherPromises:
         await asyncio.to_thread(house.journal._locked, lambda: house.journal._file._db.execute(
             "INSERT INTO fact VALUES (2, ?)", (json.dumps(record),)))  # fmt: skip
         house.journal._seq = house.journal.synced = 2
+        house.journal._at_hand.clear()
         house.tell("b")
         await house.flush()
         assert await house.counted() == 2

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
+from core.db.outbox import event_table
 from core.errors import Unavailable
+from core.journal.flusher import mark_table
 from core.journal.journal import Journal
 from tests.suites.core.flusher import FlusherPromises, House
 from tests.suites.core.place import Place
@@ -34,6 +36,30 @@ def die(journal: Journal) -> None:
     journal._stop = True
     journal._news.set()
     journal._thread.join()
+
+
+async def test_what_the_power_takes_from_the_database_is_still_in_the_journal(
+    newest_sqlite: Path, tmp_path: Path
+) -> None:
+    """SQLite syncs when it tidies up and not at each commit; the journal syncs, and forgets a minute later."""
+    shutil.copy(newest_sqlite, tmp_path / "a.sqlite")
+    async with Place(f"sqlite:///{tmp_path}/a.sqlite") as place:
+        database = await place.open()
+        house = House(place, tmp_path, database)
+        house.tell("a")
+        await house.flush()
+        house.tell("b", "c")
+        await house.flush()
+        die(house.journal)
+        async with database.write() as conn:  # as it stood at the first commit
+            await conn.execute(event_table.delete().where(event_table.c.seq > 1))
+            await conn.execute(mark_table.update().values(seq=1))
+        again = House(place, tmp_path, database)
+        again.tell("d")
+        with capture_logs() as logs:
+            await again.flush()
+        assert (await again.stored(), logs) == (["a", "b", "c", "d"], [])
+        again.journal.close()
 
 
 STEPS = st.lists(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import threading
 import time
@@ -18,7 +19,7 @@ from core.events.orders import AlertCleared
 from core.events.routing import CardPushed
 from core.journal import store
 from core.journal.journal import Journal
-from core.journal.store import JournalFile, JournalInUse
+from core.journal.store import Fact, JournalFile, JournalInUse
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -36,7 +37,7 @@ def until(holds: Callable[[], object], timeout_s: float = 20.0) -> None:
 
 
 def whats(journal: Journal, after: int = 0) -> list[tuple[int, str]]:
-    return [(seq, record["what"]) for seq, record in asyncio.run(journal.read(after, 100_000))]
+    return [(fact.seq, json.loads(fact.text)["what"]) for fact in asyncio.run(journal.read(after, 100_000))]
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ class TestTaking:
             session["vars"]["did"] = "2"  # type: ignore[index]
             session["later"] = "x"
         until(lambda: journal.synced == 1)
-        [(_, record)] = asyncio.run(journal.read(0, 10))
-        assert record["session"] == {"node": "main", "vars": {"did": "1"}}
+        [fact] = asyncio.run(journal.read(0, 10))
+        assert json.loads(fact.text)["session"] == {"node": "main", "vars": {"did": "1"}}
 
     def test_odd_texts_come_back_as_they_were(self, journal: Journal) -> None:
         odd = ["", "\x00", "张伟", "😀", "\u2028", "\ud800", "'; DROP TABLE fact; --", "x" * 100_000]
@@ -113,6 +114,52 @@ class TestTaking:
         assert [what for _, what in whats(journal)] == ["before", "after"]
         assert journal.refused == 3
         assert {(entry["event"], entry["kind"]) for entry in logs} == {("fact_refused", "CardPushed")}
+
+    def test_facts_are_read_from_memory_or_from_the_file_and_nobody_sees_the_difference(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("core.journal.journal.AT_HAND", 10)
+        journal = Journal(path, "j")
+        for n in range(25):
+            journal.emit(told(n))
+        until(lambda: journal.synced == 25)
+        assert [n for n, _ in whats(journal)] == list(range(1, 26)), "the oldest are in the file alone"
+        assert whats(journal, after=18) == [(n + 1, str(n)) for n in range(18, 25)]
+        assert [fact.seq for fact in asyncio.run(journal.read(16, 3))] == [17, 18, 19]
+        assert [fact.event for fact in asyncio.run(journal.read(16, 2))] == [told(16), told(17)]
+        asyncio.run(journal.forget_until(20))
+        assert [n for n, _ in whats(journal)] == list(range(21, 26)), "what stands in the database is not read again"
+        journal.close()
+
+    def test_only_what_is_synced_is_read(self, journal: Journal) -> None:
+        journal.emit(told(0))
+        until(lambda: journal.synced == 1)
+        with journal._lock:
+            journal.emit(told(1))
+            assert [fact.seq for fact in asyncio.run(journal.read(0, 10))] == [1]
+
+    def test_the_file_forgets_a_minute_later_or_when_it_is_closed(
+        self, journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The database does not sync each commit: what the power takes from it is still here."""
+        seconds = 0.0
+        monkeypatch.setattr("core.journal.journal.time.monotonic", lambda: seconds)
+
+        def in_file() -> list[int]:
+            with journal._lock:
+                return [fact.seq for fact in journal._file.after(0, 100)]
+
+        for n in range(4):
+            journal.emit(told(n))
+            until(lambda: journal.synced == journal.last_seq)
+            asyncio.run(journal.forget_until(n + 1))
+            seconds += 40.0
+        assert in_file() == [2, 3, 4]
+        journal.close()
+        again = Journal(path, "j")
+        assert (again.flushed, again.last_seq) == (4, 4)
+        assert again._file.after(0, 100) == []
+        again.close()
 
 
 class TestBounds:
@@ -168,6 +215,7 @@ class TestBounds:
         journal._file.append = hang  # type: ignore[method-assign,assignment]
         journal.emit(told(0))
         await asyncio.to_thread(asked.wait, 30)
+        journal._at_hand.clear()  # as when so many wait that the oldest are in the file alone
         reading = asyncio.get_running_loop().create_task(journal.read(0, 1))
         for _ in range(100):
             journal.emit(told(1))
@@ -311,15 +359,15 @@ class TestFile:
         with pytest.raises(sqlite3.Error):
             file.append([(2, "{}"), (3, object())])  # type: ignore[list-item]
         file.forget_until(0)
-        assert file.after(0, 10) == [(1, {})]
+        assert file.after(0, 10) == [Fact(1, "{}")]
         file.close()
 
     def test_reading_is_bounded_and_forgetting_keeps_what_is_newer(self, tmp_path: Path) -> None:
         file = JournalFile(tmp_path / "j.sqlite", "j")
         file.append([(n, "{}") for n in range(1, 11)])
-        assert [seq for seq, _ in file.after(3, 4)] == [4, 5, 6, 7]
+        assert [fact.seq for fact in file.after(3, 4)] == [4, 5, 6, 7]
         file.forget_until(8)
-        assert [seq for seq, _ in file.after(0, 100)] == [9, 10]
+        assert [fact.seq for fact in file.after(0, 100)] == [9, 10]
         assert (file.flushed(), file.last_seq()) == (8, 10)
         file.close()
 

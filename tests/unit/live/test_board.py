@@ -210,3 +210,26 @@ def test_agents_are_named_when_their_names_become_known() -> None:
     assert board.agents["107"].name == "Wang Fang"
     assert change.set["agents"].keys() == {"107"}
     assert between(sections(board), sections(board)) is EMPTY
+
+
+def test_a_caller_about_whom_a_colleague_is_asked_stays_with_their_agent_until_they_are_given_away() -> None:
+    first = {"interaction_id": IX, "offer_id": "o1", "extension": "101"}
+    second = {"interaction_id": IX, "offer_id": "o2", "extension": "102"}
+    offer = {"queue": "service", "attempt": 1, "leg_id": "x"}
+    board = _fold([
+        pbx.CallArrived(interaction_id=IX, at=at(0), ani="1", dnis="2", channel="c"),
+        routing.OfferMade(at=at(1), **first, **offer),
+        pbx.CallConnected(at=at(2), leg_id="x", **first),
+        routing.OfferAccepted(at=at(2), queue="service", waited_s=1, **first),
+        pbx.CallHeld(interaction_id=IX, at=at(3), extension="101", by_order=True),
+        routing.OfferMade(at=at(4), purpose="consult", **second, **offer),
+        pbx.LegRinging(at=at(5), leg_id="y", **second),
+        routing.OfferAccepted(at=at(6), queue="service", waited_s=1, purpose="consult", **second),
+    ])  # fmt: skip
+    assert (board.calls[IX].state, board.calls[IX].agent) == ("held", "101")
+    assert board.queues["service"].answered == 1, "the queue's caller was answered once"
+    board = _fold([
+        pbx.CallConnected(at=at(7), leg_id="y", **second),
+        routing.SegmentEnded(at=at(7), queue="service", ring_s=0, talk_s=5, hold_s=4, reason="talked", **first),
+    ], board)  # fmt: skip
+    assert (board.calls[IX].state, board.calls[IX].agent) == ("talking", "102")

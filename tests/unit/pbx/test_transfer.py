@@ -23,7 +23,7 @@ TOLD = [
         f"{CALLER} AC_NOTE=two lines of {{SHELL(id)}}, $20",
         f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_HEIR={OTHER}", f"{CALLER} AC_QUIETLY=", f"{CALLER} AC_THEN=ac-hold",
         f"{LEG} AC_HEARS=ringing", f"{LEG} AC_HEIR={OTHER}", f"{LEG} → ac-aside"]),
-    (t.JoinCaller(leg_id=LEG), [f"{LEG} → ac-join"]),
+    (t.JoinCaller(**HOLD), [f"{CALLER} AC_HOLDER={LEG}", f"{CALLER} AC_THEN=ac-hold", f"{LEG} → ac-join"]),
     (t.LeaveFor(**HOLD, heir=OTHER), [f"{CALLER} AC_HOLDER={OTHER}", f"{CALLER} AC_HEIR=-", f"{CALLER} AC_QUIETLY=1",
                                       f"{CALLER} AC_THEN=ac-hold", f"{LEG} ended"]),
     (t.SendCaller(**HOLD, to="queue", variables={"AC_QUEUE": "service"}),

@@ -120,8 +120,8 @@ class Room:
         tried: list[str] = []
         guarded = self.recordings._close_guarded
 
-        async def spy(name: str) -> None:
-            await guarded(name)
+        async def spy(name: str, **how: bool) -> None:
+            await guarded(name, **how)
             tried.append(name)
 
         self.recordings._close_guarded = spy  # type: ignore[method-assign]

@@ -11,8 +11,10 @@ import pytest
 from app.roles.links import RemoteFault
 from app.roles.telephony import OrdersFromAfar
 from core.errors import Unavailable
+from pbx.ami import ActionRefused
 from pbx.control import Control
 from pbx.heartbeat import Heartbeat
+from pbx.transfer import CallOrder, EndLeg, HoldCaller, RingLeg, to_wire
 from tests.unit.roles.wires import Process, Wire, running, until
 
 
@@ -23,6 +25,7 @@ class Switch:
         self.known, self.epoch = known, 0
         self.rung: list[str] = []
         self.stopped: list[str] = []
+        self.done: list[CallOrder] = []
 
     async def own(self, epoch: int) -> int:
         self.epoch = self.known = max(epoch, self.known + 1)
@@ -40,6 +43,11 @@ class Switch:
 
     async def cancel_offer(self, leg_id: str) -> None:
         self.stopped.append(leg_id)
+
+    async def carry_out(self, order: CallOrder) -> None:
+        if isinstance(order, EndLeg):
+            raise ActionRefused("Hangup", "No such channel")
+        self.done.append(order)
 
 
 class Stage:
@@ -74,6 +82,24 @@ async def test_a_phone_that_rings_for_the_owner_before_is_stopped_when_another_o
     await stage.offer("o1", 1)
     await stage.own("a2", 2, 2)
     assert stage.switch.stopped == ["1-o1"]
+
+
+RING = RingLeg(interaction_id="1", leg_id="1-o7", caller="c", target="1001", ring_s=5, epoch=1)
+
+
+async def test_what_is_done_to_a_talk_arrives_as_it_was_said_from_the_living_owner_alone() -> None:
+    stage = Stage()
+    await stage.own("a1", 1, 1)
+    for order in (HoldCaller(caller="c", leg_id="1-o1", note="n"), RING):
+        await stage.process.links.verbs["carry_out"]({**to_wire(order), "epoch_of_asker": 1})
+    assert stage.switch.done == [HoldCaller(caller="c", leg_id="1-o1", note="n"), RING]
+    with pytest.raises(RemoteFault) as refused:
+        await stage.process.links.verbs["carry_out"]({**to_wire(EndLeg(leg_id="1-o1")), "epoch_of_asker": 1})
+    assert (refused.value.error_id, refused.value.status) == ("switch:refused", 409)
+    await stage.own("a2", 2, 2)
+    assert stage.switch.stopped == ["1-o7"], "a phone that rings for the owner before is stopped"
+    with pytest.raises(RemoteFault, match="replaced"):
+        await stage.process.links.verbs["carry_out"]({**to_wire(RING), "epoch_of_asker": 1})
 
 
 async def test_who_slept_cannot_take_the_queues_back_by_saying_it_owns_them() -> None:

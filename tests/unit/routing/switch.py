@@ -16,6 +16,20 @@ from core.clock import Clock
 from core.errors import Unavailable
 from core.events import DomainEvent, pbx
 from core.events.stream import EventStream
+from pbx.transfer import (
+    CallOrder,
+    EndLeg,
+    HoldCaller,
+    JoinAll,
+    JoinCaller,
+    LeaveFor,
+    LeaveRoom,
+    ParkCaller,
+    RingLeg,
+    SendCaller,
+    SwapBack,
+    SwapLegs,
+)  # fmt: skip
 
 SOON_S = 0.002
 LIST_S = 10.0
@@ -46,6 +60,7 @@ class Caller:
     skills: dict[str, int] = field(default_factory=dict)
     priority: int = 0
     stage: str = "wait"
+    note: str = ""
     ended_at: datetime | None = None
 
     @property
@@ -66,6 +81,8 @@ class Leg:
     connected_at: datetime | None = None
     ended_at: datetime | None = None
     cause: int = 0
+    only_from: str = ""  # "" = an offer of the matcher's, to a caller who waits
+    with_leg: str = "-"
 
     @property
     def live(self) -> bool:
@@ -97,6 +114,8 @@ class Switch:
         self.fails: list[Exception] = []  # what the next orders to ring come to
         self.orders: list[str] = []
         self.cancelled: list[str] = []
+        self.done: list[CallOrder] = []
+        self.whispered: dict[str, list[str]] = {}
         self._told: set[str] = set()
         self._devices: dict[str, tuple[bool, bool]] = {}
         self._alarm: asyncio.TimerHandle | None = self._loop.call_later(LIST_S, self._list) if lists else None
@@ -120,6 +139,7 @@ class Switch:
             self.disconnect()
         elif fault is not None:
             raise fault
+        self.whispered[f"{interaction_id}-{offer_id}"] = list(whisper)
         assert caller_channel == self.callers[interaction_id].channel
         leg = Leg(f"{interaction_id}-{offer_id}", offer_id, interaction_id, extension, epoch, self._clock.now())
         phone = self.phones[extension]
@@ -145,6 +165,77 @@ class Switch:
             raise LinkDown
         self.marks.setdefault(channel, {}).update(values)
 
+    async def carry_out(self, order: CallOrder) -> None:
+        """As the dialplan does it: whoever is left of two goes on by themselves."""
+        await asyncio.sleep(SOON_S)
+        if not self.link:
+            raise LinkDown
+        if self.fails:
+            raise self.fails.pop(0)
+        self.done.append(order)
+        match order:
+            case RingLeg():
+                self._ring(order)
+            case EndLeg(leg_id=leg_id):
+                leg = self.legs.get(leg_id)
+                if leg is None or not leg.live:
+                    raise Refused
+                self._end(leg, NORMAL)
+                self._left_over(leg.ix)
+            case HoldCaller(leg_id=leg_id) | SwapBack(leg_id=leg_id):
+                self._held(leg_id, True)
+            case JoinCaller(leg_id=leg_id) | SwapLegs(leg_id=leg_id) | LeaveRoom(leg_id=leg_id):
+                self._held(leg_id, False)
+            case LeaveFor(leg_id=leg_id) | ParkCaller(leg_id=leg_id):
+                self.callers[self.legs[leg_id].ix].stage = "hold" if isinstance(order, LeaveFor) else "park"
+                self._end(self.legs[leg_id], NORMAL)
+            case SendCaller(leg_id=leg_id, variables=variables):
+                leg = self.legs[leg_id]
+                caller = self.callers[leg.ix]
+                caller.stage, caller.queue = "wait", variables.get("AC_QUEUE", caller.queue)
+                caller.note = variables.get("AC_NOTE", caller.note)
+                caller.visits.append(self._clock.now())
+                self.tell()
+                self._end(leg, NORMAL)
+            case JoinAll(leg_id=leg_id, other=other):
+                self._held(leg_id, False)
+                self.legs[other].connected_at = self._clock.now()
+            case _:
+                pass
+        self.tell()
+
+    def _held(self, leg_id: str, on: bool) -> None:
+        leg = self.legs[leg_id]
+        self.callers[leg.ix].stage = "hold" if on else "talk"
+        self.holds.append((leg.ix, leg.extension, on, self._clock.now()))
+
+    def _ring(self, order: RingLeg) -> None:
+        offer_id = order.leg_id.removeprefix(f"{order.interaction_id}-")
+        extension = order.target if not order.trunk else "trunk"
+        leg = Leg(order.leg_id, offer_id, order.interaction_id, extension, order.epoch, self._clock.now())
+        leg.only_from, leg.with_leg = order.only_from or "any", order.with_leg
+        self.legs[leg.leg_id] = leg
+        phone = self.phones.get(extension)
+        if phone is not None and not phone.reachable:
+            self._end(leg, NOT_THERE)
+        else:
+            leg.ringing_at = self._clock.now()
+            self._loop.call_later(order.ring_s, self._rang_out, leg)
+
+    def _left_over(self, ix: str) -> None:
+        """A caller on hold goes to whoever of the two is left, and back into the queue when nobody is."""
+        caller = self.callers[ix]
+        left = [leg for leg in self.legs.values() if leg.ix == ix and leg.live]
+        if caller.stage != "hold":
+            return
+        for leg in left:
+            if leg.answered_at is not None:
+                caller.stage, leg.connected_at = "talk", leg.connected_at or self._clock.now()
+                return
+        if not left:
+            caller.stage = "wait"
+            caller.visits.append(self._clock.now())
+
     async def send_away(self, channel: str, to: str) -> None:
         await asyncio.sleep(0)
         if not self.link:
@@ -162,6 +253,7 @@ class Switch:
         leg = self.legs.get(leg_id)
         if leg is not None and leg.live:
             self._end(leg, CANCELLED)
+            self._left_over(leg.ix)
             self.tell()
 
     # --- what happens outside
@@ -183,7 +275,18 @@ class Switch:
             return
         leg.answered_at = self._clock.now()
         caller = self.callers[leg.ix]
-        if caller.stage == "wait" and leg.epoch == self.epoch:
+        asker = self.legs.get(leg.with_leg)
+        if leg.only_from:
+            joins = leg.only_from in ("any", caller.stage) and leg.epoch == self.epoch
+        else:
+            joins = caller.stage == "wait" and leg.epoch == self.epoch
+        if joins and asker is not None and asker.live:
+            pass  # the two talk, the caller hears music
+        elif joins:
+            for other in self.legs.values():
+                if leg.only_from and other is not leg and other.ix == leg.ix and other.live and caller.stage == "talk":
+                    caller.stage = "hold"
+                    self._end(other, NORMAL)
             caller.stage, leg.connected_at = "talk", self._clock.now()
         else:
             self._end(leg, REJECTED)
@@ -194,20 +297,23 @@ class Switch:
         leg = self.leg_of(extension)
         if leg is not None and leg.ringing_at is not None and leg.answered_at is None:
             self._end(leg, cause)
+            self._left_over(leg.ix)
             self.tell()
 
     def agent_hangs_up(self, extension: str) -> None:
         leg = self.leg_of(extension)
         if leg is not None and leg.answered_at is not None:
             self._end(leg, NORMAL)
+            self._left_over(leg.ix)
             self.tell()
 
     def caller_hangs_up(self, ix: str) -> None:
         caller = self.callers[ix]
         if caller.stage != "gone":
+            held = caller.stage == "hold"
             caller.stage, caller.ended_at = "gone", self._clock.now()
             for leg in self.legs.values():
-                if leg.ix == ix and leg.live and leg.connected_at is not None:
+                if leg.ix == ix and leg.live and leg.connected_at is not None and not held:
                     self._end(leg, NORMAL)
             self.tell()
 
@@ -301,6 +407,7 @@ class Switch:
                     yield f"visit|{number}|{caller.ix}", pbx.CallWaiting(
                         interaction_id=caller.ix, at=at, channel=caller.channel, queue=caller.queue,
                         enqueued_at=caller.visits[0], priority=caller.priority, skills=dict(caller.skills),
+                        note=caller.note,
                     )  # fmt: skip
             for leg in list(self.legs.values()):
                 if leg.ix == caller.ix:
@@ -322,6 +429,7 @@ class Switch:
     def _rang_out(self, leg: Leg) -> None:
         if leg.live and leg.answered_at is None:
             self._end(leg, NO_ANSWER)
+            self._left_over(leg.ix)
             self.tell()
 
     def _found_dead(self, phone: Phone) -> None:

@@ -112,3 +112,9 @@ def test_a_secret_does_not_show_when_settings_are_printed(tmp_path: Path) -> Non
     file.write_text(f'[shop]\ntoken = "{STRONG}"\n')
     file.chmod(0o600)
     assert STRONG not in repr(load_settings(file, {}))
+
+
+def test_nobody_outside_may_be_called_unless_it_is_said_how_their_number_begins(tmp_path: Path) -> None:
+    assert load_settings(None, {}).outbound.allow == []
+    assert "how a number begins" in refused(tmp_path, '[outbound]\nallow = ["+86", "*"]')[0]
+    assert refused(tmp_path, '[outbound]\nallow = [""]')

@@ -28,7 +28,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(damaged())
 def test_a_damaged_text_is_published_only_when_it_is_good(loop: asyncio.AbstractEventLoop, text: str) -> None:
     class Never:

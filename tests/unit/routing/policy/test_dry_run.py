@@ -67,7 +67,7 @@ AGENTS = st.dictionaries(
 SITUATIONS = st.builds(lambda items, agents: Situation(tuple(items), agents), ITEMS, AGENTS)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(SITUATIONS, documents())
 def test_the_same_rules_change_nobody_and_serve_whom_the_owner_would_serve(
     found: Situation, document: Document
@@ -91,7 +91,7 @@ def test_the_same_rules_change_nobody_and_serve_whom_the_owner_would_serve(
         assert not side.assigned or side.free
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(SITUATIONS)
 def test_a_situation_comes_through_json_as_it_was(found: Situation) -> None:
     assert situation_from(json.loads(json.dumps(situation_record(found)))) == found

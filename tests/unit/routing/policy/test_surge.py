@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadInput, Unavailable
@@ -61,6 +61,7 @@ def test_when_it_is_off_or_over_nothing_is_changed(until: datetime | None) -> No
     assert with_surge(DOCUMENT.policy, Surge(DOCUMENT.surge, until), NOW) is DOCUMENT.policy
 
 
+@settings(max_examples=40)
 @given(documents(), st.integers(0, 200_000))
 def test_a_surge_changes_only_what_it_names_and_always_has_an_end(document: Document, seconds: int) -> None:
     surge = Surge(document.surge, NOW + timedelta(seconds=seconds))
