@@ -90,15 +90,18 @@ class Floor(Switch):
         match order:
             case transfer.HoldCaller(leg_id=leg_id) | transfer.SwapBack(leg_id=leg_id):
                 self.hold(self.legs[leg_id].extension, True)
-            case transfer.SwapLegs(leg_id=leg_id) | transfer.JoinAll(leg_id=leg_id):
+            case transfer.SwapLegs(leg_id=leg_id):
                 self.hold(self.legs[leg_id].extension, False)
+            case transfer.JoinAll(leg_id=leg_id, other=heir):
+                self.hold(self.legs[leg_id].extension, False)
+                self.legs[heir].connected_at = self._clock.now()
             case transfer.JoinCaller(leg_id=leg_id):
                 self._join(leg_id)
             case transfer.RingLeg():
                 self._ring_beside(order)
             case transfer.EndLeg(leg_id=leg_id):
                 self._let_go(leg_id)
-            case transfer.ParkCaller(leg_id=leg_id, caller=name):
+            case transfer.ParkCaller(leg_id=leg_id, caller=name) | transfer.LeaveFor(leg_id=leg_id, caller=name):
                 self._by_name(name).stage = "park"
                 self._end(self.legs[leg_id], 16)
             case transfer.SendCaller(leg_id=leg_id, to="queue", variables=given):

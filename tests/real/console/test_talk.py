@@ -46,6 +46,12 @@ async def doing(controls: Locator, what: str) -> None:
     await expect(controls).to_have_attribute("data-doing", what)
 
 
+async def presses(page: Page, key: str) -> None:
+    """Once nothing is under way any more."""
+    await expect(page.get_by_test_id("verb-mute")).to_be_enabled()
+    await page.keyboard.press(key)
+
+
 async def rings(scene: Scene, extension: str) -> None:
     await scene.until(lambda: (leg := scene.switch.leg_of(extension)) is not None and leg.ringing_at is not None)
 
@@ -102,14 +108,18 @@ async def test_a_consult_by_keys_alone_is_swapped_made_three_and_handed_over_wit
     scene.switch.answer(LI)
     await doing(controls, "asked")
     await expect(page.get_by_test_id("doing")).to_contain_text("李娜 Li Na")
+    theirs = helper.page.get_by_test_id("controls")
+    await doing(theirs, "helping")
     assert await wrong_words(window, language) == []
     for key, becomes in (("s", "swapped"), ("s", "asked"), ("s", "swapped"), ("j", "conference")):
-        await keys.press(key)
+        await presses(page, key)
         await doing(controls, becomes)
     await page.reload()
     await doing(controls, "conference")
     assert (await window.violations(), await window.overflow()) == ([], [])
-    await keys.press("g")
+    await doing(theirs, "conference")
+    await presses(page, "g")
+    await doing(theirs, "talking")
     await expect(page.get_by_test_id("control-told")).to_be_visible()
     assert {"SwapLegs", "SwapBack", "JoinAll", "EndLeg"} <= set(scene.switch.asked)
 
@@ -125,7 +135,7 @@ async def test_a_consult_that_nobody_answers_or_that_is_taken_back_ends_with_the
     await rings(scene, LI)
     scene.switch.answer(LI)
     await doing(controls, "asked")
-    await window.page.keyboard.press("b")
+    await presses(window.page, "b")
     await doing(controls, "talking")
     await expect(window.page.get_by_test_id("verb-hold")).to_be_visible()
 

@@ -129,6 +129,7 @@ export const routing = {
       asked: 'You talk to {target}. The caller hears music.',
       swapped: 'You talk to the caller. {target} hears music.',
       conference: 'You, the caller and {target} hear each other.',
+      helping: '{target} asks you about this caller.',
       gone: 'The caller is somebody else’s by now.',
       ringing: 'Your phone rings.',
     },

@@ -132,6 +132,7 @@ export const routing: Texts<typeof english> = {
       asked: '您正在与 {target} 通话，来电者正在听音乐。',
       swapped: '您正在与来电者通话，{target} 正在听音乐。',
       conference: '您、来电者和 {target} 三方通话中。',
+      helping: '{target} 就这位来电者向您咨询。',
       gone: '来电者已由别人接手。',
       ringing: '您的话机正在振铃。',
     },

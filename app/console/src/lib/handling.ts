@@ -7,36 +7,51 @@
 import type { BoardAgent, BoardCall } from '@/types'
 import type { Doing, Handled } from '@/typesRouting'
 
+export type HandsDoing = Doing | 'helping'
+
 export interface InHands {
   id: string
-  doing: Doing
+  doing: HandsDoing
   muted: boolean
   kind: string
   target: string
   /** The agent who was asked has been seen in the call. */
   met: boolean
+  /** It was the other who asked: the call was not ours. */
+  asked: boolean
 }
 
-const TOGETHER: Doing[] = ['swapped', 'conference']
-const ASKING: Doing[] = ['asking', 'asked']
+const TOGETHER: HandsDoing[] = ['swapped', 'conference']
+const ASKING: HandsDoing[] = ['asking', 'asked']
 
-const fresh = (id: string, doing: Doing): InHands => ({ id, doing, muted: false, kind: '', target: '', met: false })
+const fresh = (id: string, doing: HandsDoing): InHands => ({ id, doing, muted: false, kind: '', target: '', met: false, asked: false })
 
-/** Whoever else is in this call: an agent who is asked, or is there already. */
-export const otherIn = (agents: BoardAgent[], call: BoardCall): BoardAgent | undefined =>
-  agents.find((agent) => agent.id !== call.agent && agent.call === call.id && ['RESERVED', 'ENGAGED'].includes(agent.state))
+/** The call of an agent: the board's own word, else the one they are engaged with beside somebody. */
+export function callOf(agent: BoardAgent | undefined, calls: Record<string, BoardCall>): BoardCall | undefined {
+  if (!agent) return undefined
+  const own = Object.values(calls).find((call) => call.agent === agent.id)
+  return own ?? (agent.state === 'ENGAGED' ? calls[agent.call] : undefined)
+}
+
+/** Whoever else is in this call: an agent who is asked, who asks, or who is there already. */
+export const otherIn = (agents: BoardAgent[], call: BoardCall, me: string): BoardAgent | undefined =>
+  agents.find((agent) => agent.id !== me && agent.call === call.id && ['RESERVED', 'ENGAGED'].includes(agent.state))
 
 export function afterAnswer(said: Handled, before: InHands | null): InHands {
   const met = before?.id === said.interaction_id && before.target === said.target && before.met
-  return { id: said.interaction_id, doing: said.doing, muted: said.muted, kind: said.target_kind, target: said.target, met }
+  return { id: said.interaction_id, doing: said.doing, muted: said.muted, kind: said.target_kind, target: said.target, met, asked: false }
 }
 
 /** What the feed makes of it; null when the agent has no caller (any more). */
-export function afterFeed(now: InHands | null, call: BoardCall | undefined, other: BoardAgent | undefined): InHands | null {
-  if (!call || !['talking', 'held'].includes(call.state)) return null
+export function afterFeed(now: InHands | null, call: BoardCall | undefined, other: BoardAgent | undefined, me: string): InHands | null {
+  if (!call) return null
+  const known = now?.id === call.id && now.doing !== 'gone' ? now : null
+  if (call.agent !== me) return beside(known, call, other)
+  if (!['talking', 'held'].includes(call.state)) return null
   const held = call.state === 'held'
-  const mine = now?.id === call.id && now.doing !== 'gone' ? now : fresh(call.id, held ? 'held' : 'talking')
-  if (other) {
+  const mine = known && (other || !known.asked) ? known : fresh(call.id, held ? 'held' : 'talking')
+  if (mine.asked && other?.state === 'ENGAGED') return { ...mine, doing: 'conference', kind: 'agent', target: other.id }
+  if (other && !mine.asked) {
     const named = mine.target ? mine : { ...mine, kind: 'agent', target: other.id }
     if (other.state === 'RESERVED') return { ...named, doing: 'asking', met: true }
     if (held) return { ...named, doing: 'asked', met: true }
@@ -44,6 +59,18 @@ export function afterFeed(now: InHands | null, call: BoardCall | undefined, othe
   }
   const unseen = mine.kind === 'number' || (!mine.met && mine.target !== '')
   if (held) return unseen && mine.target ? { ...mine, doing: 'asking' } : { ...fresh(call.id, 'held'), muted: mine.muted }
-  if (mine.target && unseen && (TOGETHER.includes(mine.doing) || (ASKING.includes(mine.doing) && !mine.met && mine.kind !== 'number'))) return mine
+  const stays = TOGETHER.includes(mine.doing) || (ASKING.includes(mine.doing) && !mine.met && mine.kind !== 'number')
+  if (mine.target && unseen && stays) return mine
   return { ...fresh(call.id, 'talking'), muted: mine.muted }
+}
+
+/** The board has given the call to somebody else while we are engaged with it. */
+function beside(known: InHands | null, call: BoardCall, other: BoardAgent | undefined): InHands {
+  if (!known) {
+    const rings = ['offered', 'ringing'].includes(call.state) // somebody takes it over: we talk until they have answered
+    return rings ? fresh(call.id, 'talking') : { ...fresh(call.id, 'helping'), kind: 'agent', target: call.agent, asked: true }
+  }
+  if (known.asked) return { ...known, doing: 'helping' }
+  const joined = call.state === 'talking' && other?.id === call.agent && known.target !== ''
+  return joined ? { ...known, doing: 'conference', met: true } : known
 }

@@ -18,7 +18,7 @@ function remembered(): InHands | null {
   }
 }
 
-export function useInHands(call: Ref<BoardCall | undefined>) {
+export function useInHands(call: Ref<BoardCall | undefined>, me: Ref<string>) {
   const { t } = useWords()
   const { agents, board } = useLive()
   const fault = useFaults()
@@ -27,12 +27,12 @@ export function useInHands(call: Ref<BoardCall | undefined>) {
   const told = ref('')
   const busy = ref(false)
 
-  const other = computed(() => (call.value ? otherIn(agents.value, call.value) : undefined))
+  const other = computed(() => (call.value ? otherIn(agents.value, call.value, me.value) : undefined))
   watch(
-    () => [call.value?.id, call.value?.state, call.value?.since, other.value?.id, other.value?.state].join(' '),
+    () => [call.value?.id, call.value?.agent, call.value?.state, call.value?.since, other.value?.id, other.value?.state].join(' '),
     () => {
       const before = hands.value ?? remembered()
-      hands.value = afterFeed(before, call.value, other.value)
+      hands.value = afterFeed(before, call.value, other.value, me.value)
       if (call.value && before?.id === call.value.id) return
       failure.value = ''
       if (call.value) told.value = ''
