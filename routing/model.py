@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pbx.call import leg_id_of
+
 
 @dataclass(frozen=True)
 class AgentRecord:
@@ -87,7 +89,7 @@ class Offer:
 
     @property
     def leg_id(self) -> str:
-        return f"{self.item.interaction_id}-{self.offer_id}"
+        return leg_id_of(self.item.interaction_id, self.offer_id)
 
 
 @dataclass(frozen=True)
