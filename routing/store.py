@@ -20,6 +20,7 @@ from core.db.upsert import upsert
 from core.events import DomainEvent, routing
 from core.lease import fenced_upsert
 from pbx.store import interaction_table
+from routing.callbacks import store as callbacks
 from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
@@ -102,6 +103,9 @@ class RoutingProjector:
 
 def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:
     match event:
+        case (routing.CallbackRequested() | routing.CallbackCalled() | routing.CallbackReached()
+              | routing.CallbackMissed() | routing.CallbackEnded()):  # fmt: skip
+            return [(callbacks.callback_table, "id", callbacks.row(event))]
         case routing.OfferMade():
             return [(offer_table, "id", {
                 "id": event.offer_id, "interaction_id": event.interaction_id, "extension": event.extension,

@@ -16,6 +16,7 @@ from core.clock import Clock
 from core.errors import Unavailable
 from core.events import DomainEvent, pbx
 from core.events.stream import EventStream
+from pbx.transfer import CallCustomer, CallOrder, EndLeg, RingForCallback
 
 SOON_S = 0.002
 LIST_S = 10.0
@@ -54,6 +55,19 @@ class Caller:
 
 
 @dataclass
+class Customer:
+    """Somebody outside who is called, in the channel with the interaction's id, for the agent's leg that waits."""
+
+    ix: str
+    number: str
+    leg_id: str
+    called_at: datetime
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass
 class Leg:
     leg_id: str
     offer_id: str
@@ -66,6 +80,7 @@ class Leg:
     connected_at: datetime | None = None
     ended_at: datetime | None = None
     cause: int = 0
+    number: str = ""  # of a callback: the customer's
 
     @property
     def live(self) -> bool:
@@ -96,6 +111,10 @@ class Switch:
         self.epoch = 1
         self.fails: list[Exception] = []  # what the next orders to ring come to
         self.orders: list[str] = []
+        self.customers: dict[str, Customer] = {}
+        self.reaches = True  # whether the trunk takes calls
+        self.anis: dict[str, str] = {}
+        self.ended: list[str] = []
         self.cancelled: list[str] = []
         self._told: set[str] = set()
         self._devices: dict[str, tuple[bool, bool]] = {}
@@ -122,6 +141,13 @@ class Switch:
             raise fault
         assert caller_channel == self.callers[interaction_id].channel
         leg = Leg(f"{interaction_id}-{offer_id}", offer_id, interaction_id, extension, epoch, self._clock.now())
+        self._ring(leg, ring_s)
+        if fault is not None:
+            raise fault
+        return leg.leg_id
+
+    def _ring(self, leg: Leg, ring_s: float) -> None:
+        extension = leg.extension
         phone = self.phones[extension]
         busy = phone.in_use or self.leg_of(extension) is not None
         self.legs[leg.leg_id] = leg
@@ -134,10 +160,7 @@ class Switch:
             if not phone.dead:
                 leg.ringing_at = self._clock.now()
             self._loop.call_later(ring_s, self._rang_out, leg)
-        if fault is not None:
-            raise fault
         self._loop.call_soon(self.tell)
-        return leg.leg_id
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
         await asyncio.sleep(0)
@@ -154,6 +177,82 @@ class Switch:
             raise Refused
         caller.stage = to
 
+    async def carry_out(self, order: CallOrder) -> None:
+        await asyncio.sleep(SOON_S)
+        if not self.link:
+            raise LinkDown
+        match order:
+            case RingForCallback():
+                offer_id = order.headers["X-Aftercall-Offer"]
+                leg = Leg(order.leg_id, offer_id, order.interaction_id, order.target, order.epoch, self._clock.now(),
+                          number=order.number)  # fmt: skip
+                self._ring(leg, order.ring_s)
+            case CallCustomer():
+                self._call_customer(order)
+            case EndLeg(leg_id=leg_id):
+                self.ended.append(leg_id)
+                if leg_id in self.customers:
+                    self.customer_hangs_up(leg_id)
+                elif leg_id in self.legs and self.legs[leg_id].live:
+                    self._end(self.legs[leg_id], NORMAL)
+                    self.tell()
+            case _:
+                raise Refused
+
+    def _call_customer(self, order: CallCustomer) -> None:
+        known = self.customers.get(order.interaction_id)
+        leg = self.legs.get(order.leg_id)
+        if (known is not None and known.ended_at is None) or not self.reaches:
+            raise Refused
+        assert leg is not None and leg.answered_at is not None, "nobody is called for whom no agent waits"
+        assert order.interaction_id not in self.customers, "one turn, one call"
+        customer = Customer(order.interaction_id, order.number, order.leg_id, self._clock.now())
+        self.customers[order.interaction_id] = customer
+        self._loop.call_later(order.ring_s, self._customer_rang_out, customer)
+        self._loop.call_soon(self.tell)
+
+    def calls(self) -> list[Customer]:
+        """Customers who are called or talked to now."""
+        return [it for it in self.customers.values() if it.ended_at is None]
+
+    def customer_answers(self, ix: str) -> None:
+        customer, leg = self.customers[ix], self.legs[self.customers[ix].leg_id]
+        if customer.ended_at is None and leg.live:
+            customer.answered_at = leg.connected_at = self._clock.now()
+            self.tell()
+
+    def customer_hangs_up(self, ix: str, reason: str = "caller_hangup") -> None:
+        """Busy, refused, no answer, or after a talk: their channel is gone, and the agent who waited is let go."""
+        customer, leg = self.customers[ix], self.legs[self.customers[ix].leg_id]
+        if customer.ended_at is None:
+            customer.ended_at, customer.reason = self._clock.now(), reason
+            if leg.live:
+                self._end(leg, NORMAL)
+            self.tell()
+
+    def _customer_rang_out(self, customer: Customer) -> None:
+        if customer.answered_at is None:
+            self.customer_hangs_up(customer.ix, "no_answer")
+
+    def press(self, ix: str) -> None:
+        """A waiting caller asks to be called back; hears the promise and goes, or waits on."""
+        caller = self.callers[ix]
+        caller.stage = "callback"
+        self._stream.emit(pbx.CallbackAsked(
+            interaction_id=ix, at=self._clock.now(), channel=caller.channel, ani=self.anis.get(ix, "")
+        ))  # fmt: skip
+        self._loop.call_later(4, self._promised, caller)
+
+    def _promised(self, caller: Caller) -> None:
+        if caller.stage != "callback":
+            return
+        if self.marks.get(caller.channel, {}).get("AC_PROMISED") == "1":
+            self.caller_hangs_up(caller.ix)
+        else:
+            caller.stage = "wait"
+            caller.visits.append(self._clock.now())
+            self.tell()
+
     async def cancel_offer(self, leg_id: str) -> None:
         if not self.link:
             raise LinkDown
@@ -167,8 +266,15 @@ class Switch:
     # --- what happens outside
 
     def arrive(
-        self, ix: str, queue: str = "service", *, skills: Mapping[str, int] | None = None, priority: int = 0
+        self,
+        ix: str,
+        queue: str = "service",
+        *,
+        skills: Mapping[str, int] | None = None,
+        priority: int = 0,
+        ani: str = "",
     ) -> None:
+        self.anis[ix] = ani
         self.callers[ix] = Caller(ix, queue, [self._clock.now()], dict(skills or {}), priority)
         self.tell()
 
@@ -182,12 +288,30 @@ class Switch:
         if leg is None or leg.ringing_at is None or leg.answered_at is not None or self.phones[extension].dead:
             return
         leg.answered_at = self._clock.now()
+        if leg.number:
+            self.tell()
+            if leg.epoch != self.epoch:
+                self._end(leg, REJECTED)
+                self.tell()
+                return
+            self._loop.call_later(3, self._nobody_was_called, leg)
+            if self.link:
+                self._stream.emit(pbx.CallbackLegReady(
+                    interaction_id=leg.ix, at=self._clock.now(), leg_id=leg.leg_id, offer_id=leg.offer_id,
+                    extension=leg.extension,
+                ))  # fmt: skip
+            return
         caller = self.callers[leg.ix]
         if caller.stage == "wait" and leg.epoch == self.epoch:
             caller.stage, leg.connected_at = "talk", self._clock.now()
         else:
             self._end(leg, REJECTED)
         self.tell()
+
+    def _nobody_was_called(self, leg: Leg) -> None:
+        if leg.live and leg.ix not in self.customers:
+            self._end(leg, NORMAL)
+            self.tell()
 
     def decline(self, extension: str, cause: int = REJECTED) -> None:
         """Most phones say "busy here" (17) when their red button is pressed, some say "rejected"."""
@@ -295,12 +419,14 @@ class Switch:
 
     def _news(self) -> Iterator[tuple[str, DomainEvent]]:
         """All facts of the truth, each under its key; of a call in the order of a usual one."""
+        yield from self._callbacks()
         for caller in list(self.callers.values()):
             for number, at in enumerate(caller.visits, 1):
                 if caller.stage != "gone":
                     yield f"visit|{number}|{caller.ix}", pbx.CallWaiting(
                         interaction_id=caller.ix, at=at, channel=caller.channel, queue=caller.queue,
                         enqueued_at=caller.visits[0], priority=caller.priority, skills=dict(caller.skills),
+                        ani=self.anis.get(caller.ix, ""),
                     )  # fmt: skip
             for leg in list(self.legs.values()):
                 if leg.ix == caller.ix:
@@ -314,6 +440,30 @@ class Switch:
                     f"ended|{caller.ix}",
                     pbx.CallEnded(interaction_id=caller.ix, at=caller.ended_at, reason="caller_hangup"),
                 )
+
+    def _callbacks(self) -> Iterator[tuple[str, DomainEvent]]:
+        for leg in list(self.legs.values()):
+            if leg.number and leg.ix not in self.customers:
+                yield from _leg_news(leg)
+        for it in list(self.customers.values()):
+            yield (
+                f"arrived|{it.ix}",
+                pbx.CallArrived(
+                    interaction_id=it.ix, at=it.called_at, ani=it.number, dnis="", channel=f"PJSIP/trunk-{it.ix}"
+                ),
+            )
+            if it.answered_at is not None:
+                yield (
+                    f"picked-up|{it.ix}",
+                    pbx.CallAnswered(interaction_id=it.ix, at=it.answered_at, channel=f"PJSIP/trunk-{it.ix}"),
+                )
+            if it.ended_at is not None and it.answered_at is None:  # their end comes before that of the leg that waits
+                yield f"ended|{it.ix}", pbx.CallEnded(interaction_id=it.ix, at=it.ended_at, reason=it.reason)
+            for leg in list(self.legs.values()):
+                if leg.ix == it.ix:
+                    yield from _leg_news(leg)
+            if it.ended_at is not None:
+                yield f"ended|{it.ix}", pbx.CallEnded(interaction_id=it.ix, at=it.ended_at, reason=it.reason)
 
     def _list(self) -> None:
         self._alarm = self._loop.call_later(LIST_S, self._list)
@@ -331,6 +481,11 @@ class Switch:
 
     def _end(self, leg: Leg, cause: int) -> None:
         leg.ended_at, leg.cause = self._clock.now(), cause
+        if leg.number:
+            customer = self.customers.get(leg.ix)
+            if customer is not None and customer.answered_at is not None and customer.ended_at is None:
+                customer.ended_at, customer.reason = leg.ended_at, "agent_hangup"
+            return
         caller = self.callers[leg.ix]
         others = [it for it in self.legs.values() if it.ix == leg.ix and it.live and it.connected_at is not None]
         if leg.connected_at is not None and caller.stage == "talk" and not others:
