@@ -126,6 +126,7 @@ async def test_a_caller_who_asks_to_be_called_back_keeps_their_place(tmp_path: P
         await customer.media.more(60)
         agent.hang_up()
         await customer.until("ended")
+        await line.story(ix, "SegmentEnded")
         story = await line.story(ix, "RecordingStored")
         kinds = [event["kind"] for event in story["timeline"]]
         assert {"CallbackCalled", "CallbackReached", "CallConnected", "SegmentEnded"} <= set(kinds)
