@@ -118,6 +118,9 @@ class OutboundSettings(Section):
     ] = []
     max_per_hour: Annotated[int, Field(ge=0, le=10_000)] = 30
     ring_s: Annotated[int, Field(ge=5, le=120)] = 30
+    caller_number: Annotated[
+        str, Field(pattern=r"^\+?[0-9]{0,20}$", description="ours, as a customer sees it who is called back")
+    ] = ""
 
     @field_validator("allow")
     @classmethod

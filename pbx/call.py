@@ -28,8 +28,15 @@ from pbx.ami_events import (
     HoldChanged,
     OriginateFailed,
     Told,
+    clean_number,
 )  # fmt: skip
 
+# The id of a call to a customer is chosen by us, `cb.{made}.c`, and the legs that wait for it are `cb.{made}-{offer}`: Asterisk
+# refuses an id with which that of a living channel begins.
+CALLBACK, CUSTOMER = "cb.", ".c"
+CALLBACK_ENTRY = "callback"
+UNANSWERED = {0: "no_answer", 16: "no_answer", 18: "no_answer", 19: "no_answer", 26: "no_answer", 102: "no_answer",
+              127: "no_answer", 17: "busy", 21: "refused"}  # fmt: skip
 OUTSIDE = "out"  # what the offer id of a leg to somebody outside begins with
 UNREACHABLE = 20
 USUAL = frozenset({0, 16, 127})  # Asterisk gives 0 for a caller who hangs up while waiting
@@ -133,6 +140,11 @@ class Call:
         return self.caller.ended_at is not None
 
     @property
+    def up(self) -> bool:
+        """Its caller is on the line. A callback whose customer was not called yet has legs only."""
+        return not self.ended and (self.arrived_at is not None or not is_callback(self.id))
+
+    @property
     def talking(self) -> Leg | None:
         """The agent's leg that stands in a bridge with the caller now."""
         return next((leg for leg in self.legs.values() if _together(self.caller, leg, now_only=True)), None)
@@ -196,10 +208,25 @@ def _on_leg(change: Callable[[Leg, AmiEvent], Leg]) -> Callable[[Call, AmiEvent]
     return merge
 
 
+def is_callback(interaction_id: str) -> bool:
+    """Whether it is a call to a customer, made for an agent who waits for it."""
+    return interaction_id.startswith(CALLBACK)
+
+
+def leg_id_of(interaction_id: str, offer_id: str) -> str:
+    return f"{interaction_id.removesuffix(CUSTOMER) if is_callback(interaction_id) else interaction_id}-{offer_id}"
+
+
+def interaction_of(leg_id: str) -> str:
+    """The interaction that a leg of ours belongs to; "" when it is no leg."""
+    head = leg_id.rpartition("-")[0]
+    return head + CUSTOMER if is_callback(head) and not head.endswith(CUSTOMER) else head
+
+
 def offer_of(unique: str, interaction_id: str) -> str:
-    """The offer id in a leg's id `{interaction}-{offer}`; "" when it is no leg of that interaction."""
-    head, dash, offer_id = unique.rpartition("-")
-    return offer_id if dash and head == interaction_id else ""
+    """The offer id in a leg's id; "" when it is no leg of that interaction."""
+    offer_id = unique.rpartition("-")[2]
+    return offer_id if offer_id != unique and interaction_of(unique) == interaction_id else ""
 
 
 def extension_of(channel: str) -> str:
@@ -217,7 +244,7 @@ def _seen(call: Call, event: AmiEvent) -> Call:
     assert isinstance(event, ChannelSeen)
     if event.uniqueid == call.id and call.arrived_at is None:
         call = replace(
-            call, arrived_at=event.at, ani=event.number, caller_name=event.name, dnis=call.dnis or event.dialled,
+            call, arrived_at=event.at, ani=call.ani or event.number, caller_name=event.name, dnis=call.dnis or event.dialled,
             linkedid=event.linkedid, caller=replace(call.caller, leg_id=call.id),
         )  # fmt: skip
     return _on_leg(_leg_seen)(call, event)
@@ -298,6 +325,8 @@ def _originate_failed(call: Call, event: AmiEvent) -> Call:
 
 def _told(call: Call, event: AmiEvent) -> Call:
     assert isinstance(event, Told)
+    if event.name == "AcCalling" and event.fields.get("interaction") == call.id:
+        return changed(call, ani=clean_number(event.fields.get("ani", "")))
     if event.name != "AcWaiting" or event.fields.get("interaction") != call.id:
         return call
     visit = visit_of(event)
@@ -375,6 +404,8 @@ def _end_reason(call: Call) -> str:
     """Who ended the call: whoever left the last common bridge first; without a talk, the caller or the system."""
     if call.caller.cause == UNSEEN:
         return "vanished"
+    if is_callback(call.id) and call.caller.answered_at is None:
+        return UNANSWERED.get(call.caller.cause or 0, "unreachable")
     talks = [(*join, leg) for leg in call.legs.values() for join in _joins(call.caller, leg)]
     if talks:
         _, bridge, leg = max(talks, key=lambda talk: talk[:2])

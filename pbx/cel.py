@@ -27,7 +27,7 @@ from pbx.ami_events import (
     ChannelState,
     clean_number,
 )
-from pbx.call import Call, Leg, Stay, apply, extension_of
+from pbx.call import CALLBACK_ENTRY, Call, Leg, Stay, apply, extension_of, interaction_of, is_callback
 
 LONGEST_LINE = 4096
 WATCHDOG_STARTS = "Local/s@ac-watchdog-00000000;1"  # the first channel of every life of a switch
@@ -201,12 +201,13 @@ class Book:
 
     def _page_of(self, line: Line) -> _Page | None:
         unique = line.uniqueid
-        for interaction_id in (unique, unique.rpartition("-")[0], line.linkedid):
+        for interaction_id in (unique, interaction_of(unique), line.linkedid):
             if interaction_id in self._open:
                 return self._open[interaction_id]
         if line.kind != "CHAN_START" or unique in self.over or not line.channel.startswith(self._trunk):
             return None
-        call = Call(unique, entry=self._entries.get(line.dialled, "other"), caller=Leg(unique))
+        entry = CALLBACK_ENTRY if is_callback(unique) else self._entries.get(line.dialled, "other")
+        call = Call(unique, entry=entry, caller=Leg(unique))
         self._open[unique] = _Page(call)
         return self._open[unique]
 

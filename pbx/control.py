@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from pbx import ami_actions
 from pbx.ami import ActionRefused, AmiLink
 from pbx.ami_events import value_in
-from pbx.transfer import CallOrder, RingLeg, Supervise, steps
+from pbx.transfer import CallCustomer, CallOrder, RingLeg, Supervise, steps
 
 RING_CONTEXT = "ac-bridge"
-AWAY = {"voicemail": "ac-voicemail", "closing": "ac-closing", "number": "ac-number"}  # a number stands in AC_AWAY
+AWAY = {  # a number stands in AC_AWAY
+    "voicemail": "ac-voicemail", "closing": "ac-closing", "number": "ac-number", "callback": "ac-callback-ask",
+}  # fmt: skip
 KEEP_MADE = 5000
 CANCEL_AGAIN_S = (0.0, 0.05, 0.25)
 
@@ -53,6 +55,8 @@ class Control:
     async def carry_out(self, order: CallOrder) -> None:
         """Hold, consult, transfer, conference, park, supervise: step by step. Raises ValueError for what cannot be worded."""
         leg_id = order.leg_id if isinstance(order, RingLeg) else order.spy_id if isinstance(order, Supervise) else ""
+        if isinstance(order, CallCustomer):
+            leg_id = order.interaction_id
         if leg_id:
             self._remember(leg_id)
         for step in steps(order):

@@ -28,8 +28,9 @@ from pbx.ami_events import (
     HoldChanged,
     OriginateFailed,
     Told,
+    clean_number,
 )  # fmt: skip
-from pbx.call import Call, Leg, apply, extension_of
+from pbx.call import CALLBACK_ENTRY, Call, Leg, apply, extension_of, interaction_of, is_callback, leg_id_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Switchboard:
 
     def calls(self) -> list[Call]:
         """The calls that are up, oldest first."""
-        return [call for call in self._calls.values() if not call.ended]
+        return [call for call in self._calls.values() if call.up]
 
     def recent(self) -> list[Call]:
         """All calls that are remembered: those that are up, and the last few hundred that ended."""
@@ -103,14 +104,14 @@ class Switchboard:
         elif isinstance(event, Told):
             self._told(event)
         elif isinstance(event, OriginateFailed):
-            self._give(event.action_id.rpartition("-")[0], event)
+            self._give(interaction_of(event.action_id), event)
         elif isinstance(event, OF_A_CHANNEL):
             self._channel(event, event.uniqueid)
 
     def _channel(self, event: AmiEvent, unique: str) -> None:
         channel: str = getattr(event, "channel", "")
         interaction_id = self._interaction_of(unique)
-        if interaction_id in self._calls:
+        if interaction_id in self._calls or is_callback(interaction_id):
             self._give(interaction_id, event)
         elif channel.startswith(self._trunk):
             self._give(unique, event)
@@ -119,25 +120,33 @@ class Switchboard:
 
     def _interaction_of(self, unique: str) -> str:
         """Whose channel it is: the call's that has this very id, or of which it is a leg."""
-        return unique if unique in self._calls else unique.rpartition("-")[0]
+        return unique if unique in self._calls else interaction_of(unique)
 
     def _give(self, interaction_id: str, event: AmiEvent) -> None:
         call = self._calls.get(interaction_id)
         if call is None:
-            if not isinstance(event, ChannelSeen):
+            if is_callback(interaction_id) and isinstance(event, ChannelSeen | OriginateFailed):
+                call = Call(interaction_id, entry=CALLBACK_ENTRY)
+            elif isinstance(event, ChannelSeen):
+                call = Call(interaction_id, entry=self._entries.get(event.dialled, "other"))
+            else:
                 return  # of a call that we have forgotten, or that a list will tell us of
-            call = Call(interaction_id, entry=self._entries.get(event.dialled, "other"))
-        was_ended = call.ended
+        was_over = _over(call)
         call, news = apply(call, event)
         self._calls[interaction_id] = call
         if isinstance(news, list):
             for told in news:
                 self._events.emit(self._by_our_clock(told))
-        if call.ended and not was_ended:
+        if _over(call) and not was_over:
             self._ended.append(interaction_id)
             self._talks.pop(interaction_id, None)
             while len(self._ended) > KEEP_ENDED:  # late events of a call that just ended still find it
-                self._calls.pop(self._ended.pop(0), None)
+                self._forget(self._ended.pop(0))
+
+    def _forget(self, interaction_id: str) -> None:
+        call = self._calls.get(interaction_id)
+        if call is not None and _over(call):  # a callback may live again: its next agent's phone rings
+            del self._calls[interaction_id]
 
     def _by_our_clock(self, told: DomainEvent) -> DomainEvent:
         """The switch tells moments of the wall clock. When that was moved in mid talk, its length is what we measured."""
@@ -165,6 +174,13 @@ class Switchboard:
         said = event.fields
         if event.name == "AcWaiting":
             self._give(said.get("interaction", ""), event)
+        elif event.name == "AcCallback":
+            self._events.emit(facts.CallbackAsked(
+                interaction_id=said.get("interaction", ""), at=event.at, channel=said.get("channel", ""),
+                ani=clean_number(said.get("ani", ""))))  # fmt: skip
+        elif event.name == "AcCalling":
+            self._give(said.get("interaction", ""), event)
+            self._callback_leg_ready(event)
         elif event.name == "AcFull":
             refused = facts.CallRefused(
                 interaction_id=said.get("interaction", ""), at=event.at, reason=said.get("reason", "")
@@ -179,6 +195,15 @@ class Switchboard:
             self._events.emit(facts.FeatureCodeDialled(
                 at=event.at, extension=said["extension"], code=said.get("code", ""), argument=said.get("argument", "")
             ))  # fmt: skip
+
+    def _callback_leg_ready(self, event: Told) -> None:
+        interaction_id, offer_id = event.fields.get("interaction", ""), event.fields.get("offer", "")
+        leg_id = leg_id_of(interaction_id, offer_id)
+        call = self._calls.get(interaction_id)
+        leg = call.legs.get(leg_id) if call is not None else None
+        self._events.emit(facts.CallbackLegReady(
+            interaction_id=interaction_id, at=event.at, leg_id=leg_id, offer_id=offer_id,
+            extension=leg.extension if leg is not None else ""))  # fmt: skip
 
     def _supervised(self, event: Told) -> None:
         said = event.fields
@@ -247,9 +272,10 @@ class Switchboard:
 
     def _told_before(self, seen: ChannelSeen, known: KnownCall) -> Call:
         """A call whose arrival the process before us told; everything after is told anew, under the same keys."""
+        said = seen.variables
         return Call(
-            seen.uniqueid, known.arrived_at, seen.number, seen.name, seen.variables.get("AC_DNIS", ""),
-            seen.variables.get("AC_ENTRY", ""), seen.linkedid, caller=Leg(seen.uniqueid, channel=seen.channel),
+            seen.uniqueid, known.arrived_at, said.get("AC_ANI") or seen.number, seen.name, said.get("AC_DNIS", ""),
+            said.get("AC_ENTRY", ""), seen.linkedid, caller=Leg(seen.uniqueid, channel=seen.channel),
             told=frozenset({"arrived", "answered"} if seen.up else {"arrived"}),
         )  # fmt: skip
 
@@ -259,7 +285,10 @@ class Switchboard:
             if (seen.variables.get("AC_IX") or seen.uniqueid) != seen.uniqueid:
                 return  # the trunk's end of somebody else's call
             entry = seen.variables.get("AC_ENTRY", "")
-            self._calls[seen.uniqueid] = Call(seen.uniqueid, entry=entry, dnis=seen.variables.get("AC_DNIS", ""))
+            ani = seen.variables.get("AC_ANI", "")
+            self._calls[seen.uniqueid] = Call(
+                seen.uniqueid, ani=ani, entry=entry, dnis=seen.variables.get("AC_DNIS", "")
+            )
             self._repair(seen.uniqueid, "call_found", "Asterisk has this call and we did not know of it")
         self._channel(seen, seen.uniqueid)
         call = self._calls.get(self._interaction_of(seen.uniqueid))
@@ -313,7 +342,7 @@ class Switchboard:
                     call.id, "leg_ended", f"extension {leg.extension or '?'} no longer has its leg of this call"
                 )
                 self._give(call.id, ChannelGone(at=now, uniqueid=leg.leg_id, channel=leg.channel, cause=UNSEEN))
-        if call.id in gone and not call.ended:
+        if call.id in gone and call.up:
             self._repair(call.id, "call_ended", "Asterisk no longer has this call")
             self._give(call.id, ChannelGone(at=now, uniqueid=call.id, channel=call.caller.channel, cause=UNSEEN))
 
@@ -330,7 +359,7 @@ class Switchboard:
 
     def note_orphan(self, leg_id: str) -> None:
         """A phone rang for an offer whose maker is gone; it was stopped."""
-        self._repair(leg_id.rpartition("-")[0], "offer_orphaned", "a phone rang for an offer of a process that is gone")
+        self._repair(interaction_of(leg_id), "offer_orphaned", "a phone rang for an offer of a process that is gone")
 
     def _repair(self, interaction_id: str, what: str, reason: str) -> None:
         self.repairs[what] = self.repairs.get(what, 0) + 1
@@ -348,6 +377,11 @@ def is_leg(unique: str) -> bool:
     return "-" in unique.rpartition(".")[2]
 
 
+def _over(call: Call) -> bool:
+    """It has ended; of a callback whose customer was not called: no agent's phone rings for it."""
+    return call.ended or not (call.up or _legs_up(call))
+
+
 def _legs_up(call: Call) -> list[Leg]:
     """The legs that are up as far as we know. One that failed without a channel never was."""
     return [leg for leg in call.legs.values() if leg.ended_at is None and (leg.channel or not leg.failed)]
@@ -355,7 +389,7 @@ def _legs_up(call: Call) -> list[Leg]:
 
 def _channels_of(call: Call) -> list[str]:
     """The channels of a call that are up as far as we know; its legs may outlive it."""
-    return [*([] if call.ended else [call.id]), *(leg.leg_id for leg in _legs_up(call))]
+    return [*([call.id] if call.up else []), *(leg.leg_id for leg in _legs_up(call))]
 
 
 def _visit_no(said: Mapping[str, str]) -> int:

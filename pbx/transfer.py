@@ -98,6 +98,28 @@ class RingLeg(CallOrder):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RingForCallback(RingLeg):
+    """An agent's phone rings; whoever answers hears a phone that rings, and waits there for the customer, whose channel will
+    have the interaction's id. `number`: the customer's."""
+
+    number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallCustomer(CallOrder):
+    """The customer is called over `trunk`, in a channel whose id is the interaction's; answered, they join the leg that waits.
+    `ticket`: what their channel carries. The switch itself refuses a second channel of this id."""
+
+    interaction_id: str
+    leg_id: str
+    number: str
+    ring_s: float
+    trunk: str
+    caller_number: str = ""
+    ticket: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SwapLegs(CallOrder):
     """`leg_id` goes from the other leg to the caller, who was on hold; the other hears music."""
 
@@ -240,6 +262,30 @@ def _ring(order: RingLeg) -> list[Order]:
     )]  # fmt: skip
 
 
+def _ring_for_callback(order: RingForCallback) -> list[Order]:
+    variables = {
+        "AC_CALLER": order.caller, "AC_IX": order.interaction_id, "AC_EPOCH": str(order.epoch),
+        "AC_OFFER": order.leg_id.rpartition("-")[2], "AC_ANI": ami_actions.shown_number(order.number),
+    }  # fmt: skip
+    headers = {"X-Aftercall-Interaction": order.interaction_id, "X-Aftercall-Callback": "1", **order.headers}
+    return [ami_actions.ring(
+        order.target, order.leg_id, ring_s=order.ring_s, context="ac-callback", variables=variables,
+        caller_number=order.number, caller_name="", sip_headers=headers,
+    )]  # fmt: skip
+
+
+def _call_customer(order: CallCustomer) -> list[Order]:
+    carried = {name: re.sub(r"[^\w.:+ -]", "", value) for name, value in order.ticket.items()}
+    variables = {
+        **carried, "AC_IX": order.interaction_id, "AC_CALLER": order.interaction_id, "AC_WITH": order.leg_id,
+        "AC_ENTRY": "callback", "AC_ANI": order.number, "AC_DNIS": order.caller_number, "AC_STAGE": "called",
+    }  # fmt: skip
+    return [ami_actions.ring(
+        order.number, order.interaction_id, ring_s=order.ring_s, context="ac-called", variables=variables,
+        caller_number=order.caller_number, caller_name="", sip_headers={}, trunk=order.trunk,
+    )]  # fmt: skip
+
+
 def _swap(order: SwapLegs) -> list[Order]:
     return [
         *_given(order.other, AC_HEARS="music"),
@@ -307,6 +353,8 @@ _STEPS: Mapping[type[CallOrder], Any] = {
     SendCaller: _send,
     ParkCaller: _park,
     RingLeg: _ring,
+    RingForCallback: _ring_for_callback,
+    CallCustomer: _call_customer,
     SwapLegs: _swap,
     SwapBack: _swap_back,
     JoinAll: _all,

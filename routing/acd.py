@@ -20,6 +20,8 @@ from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
 from routing.book import Book
+from routing.callbacks.service import ALSO as FOR_CALLBACKS
+from routing.callbacks.service import Callbacks
 from routing.calls.service import ALSO, Calls
 from routing.hands import Hands
 from routing.items import item_of
@@ -71,9 +73,20 @@ class Acd:
         )
         self.book.on_away = self._overflows.agents_changed
         self._hands = Hands(self.book, self._offers, self._overflows)
-        self._inbox = stream.subscribe(
-            "acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in (*self._facts(), *ALSO)]
+        self.callbacks = Callbacks(
+            self.book,
+            timers,
+            self._offers,
+            self._talks,
+            self.calls,
+            telephony,
+            ids,
+            spawn=self._spawn,
+            moved=self._match,
         )
+        self._overflows.calls_back = self.callbacks.sends
+        heard = (*self._facts(), *ALSO, *FOR_CALLBACKS)
+        self._inbox = stream.subscribe("acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in heard])
         self._group: asyncio.TaskGroup | None = None
         self._widens_at: float | None = None
 
@@ -97,6 +110,7 @@ class Acd:
                     if type(fact) in facts:
                         facts[type(fact)](fact)
                     self.calls.note(fact)
+                    self.callbacks.note(fact)
                     self._match()
             finally:
                 self._timers.stop_all()
@@ -228,7 +242,7 @@ class Acd:
         if any(offer.connected_at is None and not offer.purpose for offer in self.book.offers_for(ix)):
             return  # an offer for this caller is under way
         self._offers.wake(ix)
-        item = item_of(fact, last_agent=self.book.last_agent(fact.queue, fact.ani))
+        item = self.callbacks.comes(item_of(fact, last_agent=self.book.last_agent(fact.queue, fact.ani)))
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
         self.book.wait(item)  # from now on by the monotonic clock
         self.book.stream.emit(ItemQueued(
@@ -237,6 +251,7 @@ class Acd:
             position=ahead + 1, returned=returned,
         ))  # fmt: skip
         self._overflows.watch(item, new=True)
+        self.callbacks.watch(item)
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
         self.book.mark_over(fact.offer_id)

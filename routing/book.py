@@ -153,6 +153,12 @@ class Book:
         the monotonic clock from then on. Never negative."""
         return round(max(0.0, self.clock.monotonic() - self._began(item)), 3)
 
+    def inherit(self, interaction_id: str, older_id: str) -> None:
+        """An entry under another id has waited since the same moment, if that is earlier than its own."""
+        began = self._waits.get(older_id)
+        if began is not None:
+            self._waits[interaction_id] = min(began, self._waits.get(interaction_id, began))
+
     def _began(self, item: WorkItem) -> float:
         began = self._waits.get(item.interaction_id)
         if began is None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pbx.call import leg_id_of
+
 
 @dataclass(frozen=True)
 class AgentRecord:
@@ -49,6 +51,7 @@ class WorkItem:
     promised_at: datetime | None = None
     points: float = 0.0
     been_in: tuple[str, ...] = ()  # queues that sent them on
+    callback: str = ""  # the callback's id: nobody is on the line, the customer is called when an agent has answered
 
     @property
     def order(self) -> tuple[int, datetime, str]:
@@ -87,7 +90,7 @@ class Offer:
 
     @property
     def leg_id(self) -> str:
-        return f"{self.item.interaction_id}-{self.offer_id}"
+        return leg_id_of(self.item.interaction_id, self.offer_id)
 
 
 @dataclass(frozen=True)

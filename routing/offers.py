@@ -20,6 +20,7 @@ from core.errors import Unavailable
 from core.events import pbx
 from core.events.routing import OfferCancelled, OfferDeclined, OfferMade, OfferRinging, OfferTimedOut
 from core.ids import IdMaker
+from pbx.transfer import RingForCallback
 from routing.agent import RONA, UNREACHABLE, Act
 from routing.book import Book
 from routing.model import Offer, OpenOffer, WorkItem
@@ -181,6 +182,13 @@ class Offers:
             return  # the caller hung up meanwhile
         item = offer.item
         try:
+            if item.callback:
+                await self._telephony.carry_out(RingForCallback(
+                    interaction_id=item.interaction_id, leg_id=offer.leg_id, caller=item.interaction_id,
+                    target=offer.extension, ring_s=ring_s, epoch=made.epoch, number=item.ani,
+                    headers={"X-Aftercall-Queue": item.queue, "X-Aftercall-Offer": offer.offer_id},
+                ))  # fmt: skip
+                return
             await self._telephony.offer(
                 offer_id=offer.offer_id, interaction_id=item.interaction_id, caller_channel=item.channel,
                 extension=offer.extension, ring_s=ring_s, epoch=made.epoch, caller_number=item.ani,

@@ -37,12 +37,17 @@ class Overflows:
         linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str], bool],
         may_dial: Callable[[str], str],
     ) -> None:  # fmt: skip
+        self.calls_back: Callable[[WorkItem], bool] = lambda _item: (
+            False
+        )  # whether a caller may be called back; then they are
         self._book, self._timers, self._telephony = book, timers, telephony
         self._spawn, self._linked, self._moved, self._is_open = spawn, linked, moved, is_open
         self._may_dial = may_dial
 
     def watch(self, item: WorkItem, *, new: bool = False) -> None:
         """From now on. Who is `new` may find the queue full, closed or without anybody."""
+        if item.callback:
+            return  # nobody is on the line
         ix, rules = item.interaction_id, self._book.policy(item.queue)
         if new:
             reason = self._turned_away(item)
@@ -61,7 +66,7 @@ class Overflows:
 
     def _look(self) -> None:
         for item in list(self._book.waiting.values()):
-            if self._nobody_for(item):
+            if not item.callback and self._nobody_for(item):
                 self._over(item.interaction_id, "no_agents")
 
     def _turned_away(self, item: WorkItem) -> str:
@@ -94,6 +99,8 @@ class Overflows:
             self._start(ix, AGAIN_S, reason)
             return
         way = self._book.policy(item.queue).overflow_for(reason)
+        if way.to == "callback" and not self.calls_back(item):
+            way = Overflow("voicemail")
         if way.to == "queue":
             if way.target not in item.been_in:  # else round in a circle: they wait where they are
                 self.to_queue(item, way.target, reason)

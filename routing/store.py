@@ -20,6 +20,7 @@ from core.db.upsert import upsert
 from core.events import DomainEvent, routing
 from core.lease import fenced_upsert
 from pbx.store import interaction_table
+from routing.callbacks import store as callbacks
 from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
@@ -105,11 +106,15 @@ class RoutingProjector:
 _TOLD_OF = frozenset({
     routing.OfferMade, routing.OfferRinging, routing.OfferAccepted, routing.OfferDeclined, routing.OfferTimedOut,
     routing.OfferCancelled, routing.SegmentEnded, routing.WrapUpEnded, routing.AgentStateChanged, routing.AgentStateAsked,
+    routing.CallbackRequested, routing.CallbackCalled, routing.CallbackReached, routing.CallbackMissed, routing.CallbackEnded,
 })  # fmt: skip
 
 
 def _rows(event: DomainEvent) -> list[tuple[Table, str, dict[str, Any]]]:
     match event:
+        case (routing.CallbackRequested() | routing.CallbackCalled() | routing.CallbackReached()
+              | routing.CallbackMissed() | routing.CallbackEnded()):  # fmt: skip
+            return [(callbacks.callback_table, "id", callbacks.row(event))]
         case routing.OfferMade():
             return [(offer_table, "id", {
                 "id": event.offer_id, "interaction_id": event.interaction_id, "extension": event.extension,

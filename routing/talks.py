@@ -86,6 +86,10 @@ class Talks:
             self._book.happen(offer.extension, Act.SAY_NOT_READY, reason=UNREACHABLE, actor="rule:talk")
         self._over(offer, _how_it_ended(offer, fact.cause))
 
+    def allow(self, offer_id: str, seconds: float) -> None:
+        """It may take so long from now until the agent hears the caller: the customer is still to be called."""
+        self._timers.start(f"fuse:{offer_id}", seconds, lambda: self._blow(offer_id))
+
     def caller_gone(self, offer: Offer) -> None:
         """The caller hung up; the agent's leg follows at once, or its end was not told."""
         self._timers.start(f"fuse:{offer.offer_id}", ALONE_S, lambda: self._blow(offer.offer_id))
@@ -123,7 +127,8 @@ class Talks:
         self._book.stream.emit(OfferAccepted(
             interaction_id=offer.item.interaction_id, at=at, offer_id=offer.offer_id, extension=offer.extension,
             queue=offer.item.queue, waited_s=self._book.waited_s(offer.item),
-            ring_s=round(now - (offer.ringing_at or offer.made_at), 3), purpose=offer.purpose,
+            ring_s=round(now - (offer.ringing_at or offer.made_at), 3),
+            purpose=offer.purpose or ("callback" if offer.item.callback else ""),
         ))  # fmt: skip
         self._engage(offer.extension, offer.offer_id, "rule:connect")
         return offer

@@ -260,13 +260,23 @@ def _segment_ended(board: Board, event: routing.SegmentEnded) -> Board:
     return _put(board, _into(call, "after", event.at, agent="", offer_id=""))
 
 
+def _callback_over(board: Board, event: routing.CallbackMissed | routing.CallbackEnded) -> Board:
+    """The entry does not stand there any more: it was called under this id, or nobody will be."""
+    ix = event.call_id if isinstance(event, routing.CallbackEnded) else event.interaction_id
+    call = board.calls.get(ix)
+    return _gone(board, ix) if call is not None and call.state in ("waiting", "offered", "ringing") else board
+
+
 def _recording(board: Board, event: recordings.RecordingStarted) -> Board:
     call = _known(board, event)
     return _put(board, changed(call, recording=True)) if call else board
 
 
 def _ended(board: Board, event: pbx.CallEnded) -> Board:
-    ix = event.interaction_id
+    return _gone(board, event.interaction_id)
+
+
+def _gone(board: Board, ix: str) -> Board:
     if not ix or ix in board.ended:
         return board
     calls = {key: call for key, call in board.calls.items() if key != ix}
@@ -416,6 +426,8 @@ def _rules() -> Mapping[type[DomainEvent], Callable[[Board, Any], Board]]:
         routing.ItemQueued: _queued,
         routing.ItemAbandoned: _abandoned,
         routing.ItemOverflowed: _overflowed,
+        routing.CallbackMissed: _callback_over,
+        routing.CallbackEnded: _callback_over,
         routing.AgentStateChanged: _agent_state,
         routing.OfferMade: _offered,
         routing.OfferRinging: _ringing,

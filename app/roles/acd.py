@@ -24,9 +24,11 @@ from core.ids import new_id
 from core.lease import LeaseLost
 from core.prompts.library import PromptLibrary
 from pbx.ami import ActionRefused, LinkDown
-from pbx.transfer import CallOrder, RingLeg, to_wire
+from pbx.transfer import CallCustomer, CallOrder, RingLeg, to_wire
 from routing import store as routing_store
 from routing.acd import Acd
+from routing.callbacks import store as callback_store
+from routing.callbacks.where import Where
 from routing.calls.model import OutsideRules
 from routing.explain import agent_why, item_why
 from routing.http import agent_view, agent_views, queue_views
@@ -59,6 +61,7 @@ class AcdRole:
             skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
+            pending = await callback_store.pending(conn)
             talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
         policy = await house.policies.load()
         telephony: TelephonyPort
@@ -80,6 +83,9 @@ class AcdRole:
         self.acd.restore(said, unfinished)
         outbound = settings.outbound
         self.acd.calls.outside = OutsideRules(tuple(outbound.allow), outbound.max_per_hour, outbound.ring_s)
+        self.acd.callbacks.where = Where(settings.country, house.zone)
+        self.acd.callbacks.caller_number = outbound.caller_number
+        self.acd.callbacks.restore(pending.entries, up=pending.up, over=pending.over)
         self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
@@ -239,6 +245,8 @@ class TelephonyAfar:
     async def carry_out(self, order: CallOrder) -> None:
         """Raises Unavailable when it is not known whether it was done, RemoteFault when it was refused."""
         key = f"ring:{order.leg_id}" if isinstance(order, RingLeg) else ""
+        if isinstance(order, CallCustomer):
+            key = f"ring:{order.interaction_id}"
         await self._links.ask(TELEPHONY, "carry_out", to_wire(order), deadline_s=OFFER_S, key=key)
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
@@ -319,6 +327,7 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up, "call": self._call,
+            "callback": self._callback,
             "situation": self._situation, "move": self._move, "give": self._give, "agent_why": self._agent_why,
             "item_why": self._item_why,
         }  # fmt: skip
@@ -348,6 +357,9 @@ class Verbs:
 
     async def _call(self, body: Json) -> Json:
         return await self._acd.calls.do(body)
+
+    async def _callback(self, body: Json) -> Json:
+        return self._acd.callbacks.do(body)
 
     async def _set_state(self, body: Json) -> Json:
         agent = self._acd.set_state(body["extension"], body["state"], body["reason"], actor=body["actor"])

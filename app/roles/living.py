@@ -39,6 +39,10 @@ class Living:
             self._latest[key] = here
         elif event.interaction_id:
             self._of_call(event, here)
+        if isinstance(event, routing.CallbackMissed):  # what is called next stands under another id
+            self.close(event.interaction_id)
+        elif isinstance(event, routing.CallbackEnded) and event.outcome != "served":
+            self.close(event.call_id)
         if isinstance(event, pbx.CallEnded):
             self.close(event.interaction_id)
 

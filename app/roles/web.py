@@ -38,6 +38,8 @@ from recordings import http as recordings_http
 from recordings.speech import Transcription
 from routing import http as routing_http
 from routing.acd import Acd
+from routing.callbacks import http as callbacks_http
+from routing.callbacks.where import Where
 from routing.calls import http as controls_http
 from routing.explain import AgentWhy, ItemWhy
 from routing.http import AgentView, QueueView, own_or_supervised
@@ -77,6 +79,7 @@ class WebRole:
         self.watched = Health()
         if acd is not None:
             routing = [*routing_http.routes(acd), *controls_http.routes(acd.calls)]
+            callbacks: callbacks_http.CallbackDesk = CallbacksHere(acd)
             book = acd.book
 
             async def situation() -> Situation:
@@ -87,6 +90,7 @@ class WebRole:
                 *routing_http.routes_of(AcdAfar(self.links)), *controls_http.routes(CallsAfar(self.links))
             ]  # fmt: skip
             links = self.links
+            callbacks = CallbacksAfar(links)
 
             async def situation() -> Situation:
                 return situation_from(await links.ask(ACD, "situation", {}))
@@ -98,6 +102,7 @@ class WebRole:
             *auth_http.routes(house.users, house.clock),
             *calls_http.routes(StoredCalls(house.reports)),
             *routing,
+            *callbacks_http.routes(callbacks, house.reports, house.clock, Where(settings.country, house.zone)),
             *policy_http.routes(house.policies, situation, house.clock),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),
@@ -207,6 +212,26 @@ class CallsAfar:
 
     async def do(self, order: Json, /) -> Json:
         return await self._links.ask(ACD, "call", order, deadline_s=CALL_S)
+
+
+class CallbacksHere:
+    """Satisfies `routing.callbacks.http.CallbackDesk` with the owner in this process."""
+
+    def __init__(self, acd: Acd) -> None:
+        self._acd = acd
+
+    async def do(self, order: Json, /) -> Json:
+        return self._acd.callbacks.do(order)
+
+
+class CallbacksAfar:
+    """The same, asked of an ACD elsewhere."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    async def do(self, order: Json, /) -> Json:
+        return await self._links.ask(ACD, "callback", order)
 
 
 def _meaning(error: Exception) -> AftercallError | None:

@@ -19,7 +19,7 @@ from orders_bridge.model import mask_phone
 Json = dict[str, Any]
 _NUMBERS = frozenset({"ani", "caller_number", "number"})
 _PERSONAL = frozenset({"caller_name", "note", "path", "order_no", "order_id", "digits"})
-_NEVER = frozenset({"kind", "interaction_id", "at", "session", "card", "sha256"})
+_NEVER = frozenset({"kind", "interaction_id", "at", "session", "card", "sha256", "item"})
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,23 @@ class SupervisorJoined(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallbackAsked(DomainEvent):
+    """A waiting caller would rather be called back, and listens for a moment whether that is promised."""
+
+    channel: str
+    ani: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackLegReady(DomainEvent):
+    """The agent of a callback has answered, hears a phone that rings, and waits for the customer to be called."""
+
+    leg_id: str
+    offer_id: str
+    extension: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CallRefused(DomainEvent):
     """The switch would not take a call. `reason`: calls (as many as it may have), rate, load (the door is closed)."""
 

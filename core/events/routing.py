@@ -55,6 +55,63 @@ class ItemOverflowed(RoutingEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallbackRequested(RoutingEvent):
+    """Somebody is to be called back, with the place in the queue since `enqueued_at`. The interaction is the call in which they
+    asked (none for one that was asked for by hand). `item`: the entry as JSON. Told again with the same id: two entries of one
+    number became one."""
+
+    callback_id: str
+    number: str
+    queue: str
+    enqueued_at: datetime
+    by: str = ""  # caller, menu, rule:overflow, user:…
+    item: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackCalled(RoutingEvent):
+    """The customer is about to be called, for an agent who has answered: the interaction is that call. Told before the order
+    leaves. `first_id`: the call in which they asked."""
+
+    callback_id: str
+    first_id: str
+    attempt: int
+    extension: str
+    offer_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackReached(RoutingEvent):
+    """Customer and agent hear each other."""
+
+    callback_id: str
+    extension: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackMissed(RoutingEvent):
+    """The customer was called and not reached. `reason`: no_answer, busy, refused, unreachable, voicemail, agent_gone,
+    switch_unavailable, unclear. `next_at`: when it is tried again (None: given up)."""
+
+    callback_id: str
+    attempt: int
+    reason: str
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackEnded(RoutingEvent):
+    """Nobody is called (any more). `outcome`: served, given_up, called_in (they called themselves), withdrawn. `call_id`: the
+    interaction under which the entry stood last; the event's own is the one in which it was asked for, if there is one."""
+
+    callback_id: str
+    call_id: str
+    outcome: str
+    reason: str = ""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentStateChanged(RoutingEvent):
     """`state`: READY, NOT_READY, RESERVED, ENGAGED, WRAP_UP, OFFLINE. `actor`: who said so (a person or a rule)."""
 

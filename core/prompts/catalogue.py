@@ -33,6 +33,14 @@ _MENU = {
     ),
     "invalid-input": Wording("Sorry, that is not one of the choices.", "对不起，没有这个选项。"),
     "no-input": Wording("Sorry, I did not hear a key.", "对不起，没有收到您的按键。"),
+    "callback-offer": Wording(
+        "If you would rather be called back, press 1. You keep your place in the queue.",
+        "如果您希望我们给您回电，请按1，您的排队位置将为您保留。",
+    ),
+    "callback-promised": Wording(
+        "We will call you back on this number. You keep your place. Goodbye.",
+        "我们会拨打这个号码给您回电，您的排队位置已保留。再见。",
+    ),
     "goodbye": Wording("Goodbye.", "再见。"),
     "thank-you": Wording("Thank you for calling.", "感谢您的来电。"),
 }

@@ -379,6 +379,16 @@ class Calls:
         self._dialled.append(self._book.clock.monotonic())
         return number
 
+    def may_call(self, number: str) -> str:
+        """The number as it is dialled. Raises BadInput, AftercallError (`routing:number-refused`)."""
+        return outside_number(number, self.outside, 0)
+
+    def outside_call(self, number: str) -> str:
+        """A call to the outside is about to be made, and counts. Raises as `outside_number`."""
+        dialled = outside_number(number, self.outside, self._dialled_in_last_hour())
+        self._dialled.append(self._book.clock.monotonic())
+        return dialled
+
     def _dialled_in_last_hour(self) -> int:
         since = self._book.clock.monotonic() - HOUR_S
         while self._dialled and self._dialled[0] < since:

@@ -9,6 +9,7 @@ import pytest
 from pbx import transfer as t
 from pbx.ami_actions import Order
 
+CALLBACK = "cb.7f.c"
 IX, CALLER, LEG, OTHER = "n1-7.1", "PJSIP/trunk-1", "n1-7.1-o1", "n1-7.1-o2"
 HOLD = {"caller": CALLER, "leg_id": LEG}
 RING = {"interaction_id": IX, "leg_id": OTHER, "caller": CALLER, "target": "1002", "ring_s": 9.0, "epoch": 3}
@@ -50,6 +51,11 @@ TOLD = [
     (t.RingLeg(**{**RING, "target": "+8613900001111"}, trunk="trunk"),
      ["PJSIP/+8613900001111@trunk rings 9000 → ac-side, with -, from "]),
     (t.Supervise(**SPY, mode="whisper"), [f"PJSIP/1009 rings 9000 → ac-spy, with {LEG}, from "]),
+    (t.RingForCallback(**{**RING, "interaction_id": CALLBACK, "leg_id": "cb.7f-o1", "caller": CALLBACK}, number="13900001111"),
+     ["PJSIP/1002 rings 9000 → ac-callback, with -, from "]),
+    (t.CallCustomer(interaction_id=CALLBACK, leg_id="cb.7f-o1", number="13900001111", ring_s=30.0, trunk="trunk",
+                    ticket={"AC_QUEUE": "a,AC_EPOCH=9"}),
+     ["PJSIP/13900001111@trunk rings 30000 → ac-called, with cb.7f-o1, from "]),
     (t.ChangeMode(spy_id="spy-1.1", mode="barge"), ["spy-1.1 AC_MODE=barge", "spy-1.1 → ac-spy"]),
 ]  # fmt: skip
 
@@ -65,7 +71,7 @@ def in_words(step: Order) -> str:
         return f"{said['Channel']} ended"
     given = dict(pair.split("=", 1) for pair in said["Variable"])
     where = f"{said['Channel']} rings {said['Timeout']} → {said['Context']}"
-    return f"{where}, with {given['AC_WITH']}, from {given.get('AC_FROM', '')}"
+    return f"{where}, with {given.get('AC_WITH', '-')}, from {given.get('AC_FROM', '')}"
 
 
 @pytest.mark.parametrize(("order", "told"), TOLD, ids=lambda it: type(it).__name__ if not isinstance(it, list) else "")
@@ -93,6 +99,12 @@ def test_every_order_is_in_the_table_and_arrives_the_same_from_afar() -> None:
 def test_what_cannot_be_worded_is_refused_before_anything_is_told(order: t.CallOrder) -> None:
     with pytest.raises((KeyError, ValueError)):
         t.steps(order)
+
+
+def test_what_a_customers_channel_carries_cannot_add_to_itself() -> None:
+    order = next(order for order, _ in TOLD if isinstance(order, t.CallCustomer))
+    ((_, said),) = t.steps(order)
+    assert "AC_QUEUE=aAC_EPOCH9" in said["Variable"]
 
 
 def test_a_caller_is_told_where_to_go_before_the_leg_that_holds_them_is_let_go() -> None:

@@ -14,10 +14,15 @@ from core.db.metadata import metadata
 from core.db.outbox import event_table, write_events
 from core.events import DomainEvent, to_record
 from core.lease import lease_table
+from pbx.store import interaction_table
 from routing import store
+from routing.callbacks.store import callback_table
 from routing.model import Unfinished
 
-TABLES = [store.said_table, store.offer_table, store.segment_table, store.skill_table, event_table, lease_table]
+TABLES = [
+    store.said_table, store.offer_table, store.segment_table, store.skill_table, event_table, lease_table, callback_table,
+    interaction_table,
+]  # fmt: skip
 Found = tuple[dict[str, tuple[str, str]], Unfinished]
 
 

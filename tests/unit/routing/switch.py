@@ -17,6 +17,7 @@ from core.errors import Unavailable
 from core.events import DomainEvent, pbx
 from core.events.stream import EventStream
 from pbx.transfer import (
+    CallCustomer,
     CallOrder,
     EndLeg,
     HoldCaller,
@@ -25,6 +26,7 @@ from pbx.transfer import (
     LeaveFor,
     LeaveRoom,
     ParkCaller,
+    RingForCallback,
     RingLeg,
     SendCaller,
     SwapBack,
@@ -69,6 +71,19 @@ class Caller:
 
 
 @dataclass
+class Customer:
+    """Somebody outside who is called, in the channel with the interaction's id, for the agent's leg that waits."""
+
+    ix: str
+    number: str
+    leg_id: str
+    called_at: datetime
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass
 class Leg:
     leg_id: str
     offer_id: str
@@ -83,6 +98,7 @@ class Leg:
     cause: int = 0
     only_from: str = ""  # "" = an offer of the matcher's, to a caller who waits
     with_leg: str = "-"
+    number: str = ""  # of a callback: the customer's
 
     @property
     def live(self) -> bool:
@@ -113,6 +129,10 @@ class Switch:
         self.epoch = 1
         self.fails: list[Exception] = []  # what the next orders to ring come to
         self.orders: list[str] = []
+        self.customers: dict[str, Customer] = {}
+        self.reaches = True  # whether the trunk takes calls
+        self.anis: dict[str, str] = {}
+        self.ended: list[str] = []
         self.cancelled: list[str] = []
         self.done: list[CallOrder] = []
         self.whispered: dict[str, list[str]] = {}
@@ -142,6 +162,13 @@ class Switch:
         self.whispered[f"{interaction_id}-{offer_id}"] = list(whisper)
         assert caller_channel == self.callers[interaction_id].channel
         leg = Leg(f"{interaction_id}-{offer_id}", offer_id, interaction_id, extension, epoch, self._clock.now())
+        self._ring_phone(leg, ring_s)
+        if fault is not None:
+            raise fault
+        return leg.leg_id
+
+    def _ring_phone(self, leg: Leg, ring_s: float) -> None:
+        extension = leg.extension
         phone = self.phones[extension]
         busy = phone.in_use or self.leg_of(extension) is not None
         self.legs[leg.leg_id] = leg
@@ -154,10 +181,7 @@ class Switch:
             if not phone.dead:
                 leg.ringing_at = self._clock.now()
             self._loop.call_later(ring_s, self._rang_out, leg)
-        if fault is not None:
-            raise fault
         self._loop.call_soon(self.tell)
-        return leg.leg_id
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
         await asyncio.sleep(0)
@@ -174,14 +198,26 @@ class Switch:
             raise self.fails.pop(0)
         self.done.append(order)
         match order:
+            case RingForCallback():
+                offer_id = order.headers["X-Aftercall-Offer"]
+                made = Leg(order.leg_id, offer_id, order.interaction_id, order.target, order.epoch, self._clock.now(),
+                           number=order.number)  # fmt: skip
+                self._ring_phone(made, order.ring_s)
             case RingLeg():
                 self._ring(order)
+            case CallCustomer():
+                self._call_customer(order)
+            case EndLeg(leg_id=leg_id) if leg_id in self.customers:
+                self.ended.append(leg_id)
+                self.customer_hangs_up(leg_id)
             case EndLeg(leg_id=leg_id):
+                self.ended.append(leg_id)
                 leg = self.legs.get(leg_id)
-                if leg is None or not leg.live:
+                if leg is not None and leg.live:
+                    self._end(leg, NORMAL)
+                    self._left_over(leg.ix)
+                elif leg is None or not leg.number:
                     raise Refused
-                self._end(leg, NORMAL)
-                self._left_over(leg.ix)
             case HoldCaller(leg_id=leg_id) | SwapBack(leg_id=leg_id):
                 self._held(leg_id, True)
             case JoinCaller(leg_id=leg_id) | SwapLegs(leg_id=leg_id) | LeaveRoom(leg_id=leg_id):
@@ -224,7 +260,9 @@ class Switch:
 
     def _left_over(self, ix: str) -> None:
         """A caller on hold goes to whoever of the two is left, and back into the queue when nobody is."""
-        caller = self.callers[ix]
+        caller = self.callers.get(ix)
+        if caller is None:
+            return  # a callback: nobody is on the line
         left = [leg for leg in self.legs.values() if leg.ix == ix and leg.live]
         if caller.stage != "hold":
             return
@@ -245,6 +283,60 @@ class Switch:
             raise Refused
         caller.stage = to
 
+    def _call_customer(self, order: CallCustomer) -> None:
+        known = self.customers.get(order.interaction_id)
+        leg = self.legs.get(order.leg_id)
+        if (known is not None and known.ended_at is None) or not self.reaches:
+            raise Refused
+        assert leg is not None and leg.answered_at is not None, "nobody is called for whom no agent waits"
+        assert order.interaction_id not in self.customers, "one turn, one call"
+        customer = Customer(order.interaction_id, order.number, order.leg_id, self._clock.now())
+        self.customers[order.interaction_id] = customer
+        self._loop.call_later(order.ring_s, self._customer_rang_out, customer)
+        self._loop.call_soon(self.tell)
+
+    def calls(self) -> list[Customer]:
+        """Customers who are called or talked to now."""
+        return [it for it in self.customers.values() if it.ended_at is None]
+
+    def customer_answers(self, ix: str) -> None:
+        customer, leg = self.customers[ix], self.legs[self.customers[ix].leg_id]
+        if customer.ended_at is None and leg.live:
+            customer.answered_at = leg.connected_at = self._clock.now()
+            self.tell()
+
+    def customer_hangs_up(self, ix: str, reason: str = "caller_hangup") -> None:
+        """Busy, refused, no answer, or after a talk: their channel is gone, and the agent who waited is let go."""
+        customer, leg = self.customers[ix], self.legs[self.customers[ix].leg_id]
+        if customer.ended_at is None:
+            customer.ended_at, customer.reason = self._clock.now(), reason
+            if leg.live:
+                self._end(leg, NORMAL)
+            self.tell()
+
+    def _customer_rang_out(self, customer: Customer) -> None:
+        if customer.answered_at is None:
+            self.customer_hangs_up(customer.ix, "no_answer")
+
+    def press(self, ix: str) -> None:
+        """A waiting caller asks to be called back; hears the promise and goes, or waits on."""
+        caller = self.callers[ix]
+        caller.stage = "callback"
+        self._stream.emit(pbx.CallbackAsked(
+            interaction_id=ix, at=self._clock.now(), channel=caller.channel, ani=self.anis.get(ix, "")
+        ))  # fmt: skip
+        self._loop.call_later(4, self._promised, caller)
+
+    def _promised(self, caller: Caller) -> None:
+        if caller.stage != "callback":
+            return
+        if self.marks.get(caller.channel, {}).get("AC_PROMISED") == "1":
+            self.caller_hangs_up(caller.ix)
+        else:
+            caller.stage = "wait"
+            caller.visits.append(self._clock.now())
+            self.tell()
+
     async def cancel_offer(self, leg_id: str) -> None:
         if not self.link:
             raise LinkDown
@@ -259,8 +351,15 @@ class Switch:
     # --- what happens outside
 
     def arrive(
-        self, ix: str, queue: str = "service", *, skills: Mapping[str, int] | None = None, priority: int = 0
+        self,
+        ix: str,
+        queue: str = "service",
+        *,
+        skills: Mapping[str, int] | None = None,
+        priority: int = 0,
+        ani: str = "",
     ) -> None:
+        self.anis[ix] = ani
         self.callers[ix] = Caller(ix, queue, [self._clock.now()], dict(skills or {}), priority)
         self.tell()
 
@@ -274,6 +373,19 @@ class Switch:
         if leg is None or leg.ringing_at is None or leg.answered_at is not None or self.phones[extension].dead:
             return
         leg.answered_at = self._clock.now()
+        if leg.number:
+            self.tell()
+            if leg.epoch != self.epoch:
+                self._end(leg, REJECTED)
+                self.tell()
+                return
+            self._loop.call_later(3, self._nobody_was_called, leg)
+            if self.link:
+                self._stream.emit(pbx.CallbackLegReady(
+                    interaction_id=leg.ix, at=self._clock.now(), leg_id=leg.leg_id, offer_id=leg.offer_id,
+                    extension=leg.extension,
+                ))  # fmt: skip
+            return
         caller = self.callers[leg.ix]
         asker = self.legs.get(leg.with_leg)
         if leg.only_from:
@@ -291,6 +403,11 @@ class Switch:
         else:
             self._end(leg, REJECTED)
         self.tell()
+
+    def _nobody_was_called(self, leg: Leg) -> None:
+        if leg.live and leg.ix not in self.customers:
+            self._end(leg, NORMAL)
+            self.tell()
 
     def decline(self, extension: str, cause: int = REJECTED) -> None:
         """Most phones say "busy here" (17) when their red button is pressed, some say "rejected"."""
@@ -401,6 +518,7 @@ class Switch:
 
     def _news(self) -> Iterator[tuple[str, DomainEvent]]:
         """All facts of the truth, each under its key; of a call in the order of a usual one."""
+        yield from self._callbacks()
         for caller in list(self.callers.values()):
             for number, at in enumerate(caller.visits, 1):
                 if caller.stage != "gone":
@@ -408,6 +526,7 @@ class Switch:
                         interaction_id=caller.ix, at=at, channel=caller.channel, queue=caller.queue,
                         enqueued_at=caller.visits[0], priority=caller.priority, skills=dict(caller.skills),
                         note=caller.note,
+                        ani=self.anis.get(caller.ix, ""),
                     )  # fmt: skip
             for leg in list(self.legs.values()):
                 if leg.ix == caller.ix:
@@ -421,6 +540,30 @@ class Switch:
                     f"ended|{caller.ix}",
                     pbx.CallEnded(interaction_id=caller.ix, at=caller.ended_at, reason="caller_hangup"),
                 )
+
+    def _callbacks(self) -> Iterator[tuple[str, DomainEvent]]:
+        for leg in list(self.legs.values()):
+            if leg.number and leg.ix not in self.customers:
+                yield from _leg_news(leg)
+        for it in list(self.customers.values()):
+            yield (
+                f"arrived|{it.ix}",
+                pbx.CallArrived(
+                    interaction_id=it.ix, at=it.called_at, ani=it.number, dnis="", channel=f"PJSIP/trunk-{it.ix}"
+                ),
+            )
+            if it.answered_at is not None:
+                yield (
+                    f"picked-up|{it.ix}",
+                    pbx.CallAnswered(interaction_id=it.ix, at=it.answered_at, channel=f"PJSIP/trunk-{it.ix}"),
+                )
+            if it.ended_at is not None and it.answered_at is None:  # their end comes before that of the leg that waits
+                yield f"ended|{it.ix}", pbx.CallEnded(interaction_id=it.ix, at=it.ended_at, reason=it.reason)
+            for leg in list(self.legs.values()):
+                if leg.ix == it.ix:
+                    yield from _leg_news(leg)
+            if it.ended_at is not None:
+                yield f"ended|{it.ix}", pbx.CallEnded(interaction_id=it.ix, at=it.ended_at, reason=it.reason)
 
     def _list(self) -> None:
         self._alarm = self._loop.call_later(LIST_S, self._list)
@@ -439,6 +582,11 @@ class Switch:
 
     def _end(self, leg: Leg, cause: int) -> None:
         leg.ended_at, leg.cause = self._clock.now(), cause
+        if leg.number:
+            customer = self.customers.get(leg.ix)
+            if customer is not None and customer.answered_at is not None and customer.ended_at is None:
+                customer.ended_at, customer.reason = leg.ended_at, "agent_hangup"
+            return
         caller = self.callers[leg.ix]
         others = [it for it in self.legs.values() if it.ix == leg.ix and it.live and it.connected_at is not None]
         if leg.connected_at is not None and caller.stage == "talk" and not others:
