@@ -172,3 +172,15 @@ async def test_a_waiting_caller_asks_with_a_key_keeps_the_music_and_hears_the_pr
         promised = listen.read_wav(f"{PromptLibrary().find('callback-promised', 'en')}.wav")
         await listen.hear(call, promised, timeout_s=15)
         await call.until("ended")
+
+
+async def test_a_waiting_caller_is_sent_to_be_asked_and_waits_on_when_nobody_promises(room: Room) -> None:
+    async with room.serving() as parts:
+        call, item = await room.waits()
+        await parts.control.send_away(item.channel, "callback")
+        await parts.heard.until("CallbackAsked", of(item.interaction_id))
+        again = await parts.heard.until(
+            "CallWaiting", lambda e: e.interaction_id == item.interaction_id and e.at > item.at, timeout_s=15
+        )
+        assert again.enqueued_at == item.enqueued_at  # type: ignore[attr-defined]
+        assert call.state == "talking"
