@@ -169,7 +169,7 @@ class Pool:
             entry = self._items.get(ix)
             if (
                 entry is not None
-                and entry.stage_no + 1 == stage_no
+                and entry.stage_no + 1 == stage_no < len(entry.program.stages)  # fewer rings in the queue they came to
                 and at == entry.since + entry.program.stages[stage_no].after_s
             ):
                 return at

@@ -77,6 +77,8 @@ export const api = {
   extendWrapUp: (ext: string, seconds: number) => ask<void>('POST', `agents/${part(ext)}/wrap-up`, { action: 'extend', seconds }),
 
   agentWhy: (ext: string) => ask<AgentWhy>('GET', `agents/${part(ext)}/why`),
+  moveItem: (id: string, queue: string) => ask<ItemWhy>('POST', `items/${part(id)}/move`, { queue }),
+  giveItem: (id: string, extension: string) => ask<ItemWhy>('POST', `items/${part(id)}/give`, { extension }),
   itemWhy: (id: string) => ask<ItemWhy>('GET', `items/${part(id)}/why`),
 
   control: (id: string, action: ControlAction, note = '') => ask<Handled>('POST', `calls/${part(id)}/control`, { action, note }),

@@ -181,6 +181,28 @@ async def test_a_supervisor_listens_whispers_barges_in_leaves_and_takes_over(sce
     assert scene.switch.asked.count("ChangeMode") == 2
 
 
+async def test_a_supervisor_moves_a_waiting_caller_and_gives_them_to_an_agent_ahead_of_everybody(
+    scene: Scene, opens: Opens
+) -> None:
+    scene.arrive("n1-7.1", "service")
+    scene.ready(EMMA)  # whose skills fit neither queue
+    window = await _wallboard(opens, scene)
+    page = window.page
+    await page.locator("[data-call='n1-7.1']").get_by_test_id("call-why-button").click()
+    await page.get_by_test_id("hand-queue").select_option("express")
+    await page.get_by_test_id("hand-move").click()
+    await expect(page.get_by_test_id("confirm")).to_contain_text("Move this caller to express?")
+    await yes(page)
+    await expect(page.get_by_test_id("hand-told")).to_have_text("Moved to express.")
+    await expect(page.get_by_test_id("why-asksFor")).to_contain_text("express at level 3 or better")
+    assert (await window.violations(), await window.overflow()) == ([], [])
+    await page.get_by_test_id("hand-agent").select_option(EMMA)
+    await page.get_by_test_id("hand-give").click()
+    await yes(page)
+    await scene.until(lambda: scene.switch.leg_of(EMMA) is not None)
+    await expect(page.get_by_test_id("item-why")).to_contain_text("The phone rings at Emma Brown.")
+
+
 async def test_what_is_not_possible_says_why_and_what_is_refused_says_so(scene: Scene, opens: Opens) -> None:
     window = await _wallboard(opens, scene)
     page = window.page

@@ -291,3 +291,12 @@ def test_over_any_life_nobody_waits_in_vain_is_taken_twice_or_overtaken_too_ofte
 
 def test_the_same_life_gives_the_same_assignments() -> None:
     assert live(7, 300) == live(7, 300)
+
+
+def test_who_is_moved_into_a_queue_with_fewer_rings_is_not_looked_for_in_the_rings_of_the_old_one() -> None:
+    house = House(policy(replace(SERVICE, rings=(Ring(30, {}),)), QueuePolicy("express", {"express": 1})))
+    house.put(item("i1"))
+    assert house.pool.next_widening() == 30
+    assert house.put(item("i1", "express")) == []
+    assert house.pool.next_widening() is None
+    assert house.at(40).settle() == []
