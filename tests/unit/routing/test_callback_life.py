@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -194,7 +195,8 @@ class Life(RuleBasedStateMachine):
         self.loop.close()
 
 
+LIVES = int(os.environ.get("LIVES", "8"))  # more, when somebody changes how things work here
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=LIVES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
