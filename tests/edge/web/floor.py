@@ -43,8 +43,9 @@ from routing.policy.document import Document
 from routing.policy.dry_run import Situation
 from routing.policy.model import Policy, QueuePolicy, Ring
 from tests.edge.web.stage import Doors, Past
-from tests.unit.routing.switch import Caller as Waiter
-from tests.unit.routing.switch import Leg, Switch
+from tests.unit.routing.switch import Switch
+from tests.unit.routing.switch_parts import Caller as Waiter
+from tests.unit.routing.switch_parts import Leg
 
 ANNA, LI, WANG, EMMA, CHEN = "101", "102", "103", "104", "109"
 AGENTS = {ANNA: "Anna Berg", LI: "李娜 Li Na", WANG: "Wang Fang", EMMA: "Emma Brown", CHEN: "Chen Wei"}

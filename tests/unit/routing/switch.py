@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.clock import Clock
-from core.errors import Unavailable
 from core.events import DomainEvent, pbx
 from core.events.stream import EventStream
 from pbx.transfer import (
@@ -32,90 +30,29 @@ from pbx.transfer import (
     SwapBack,
     SwapLegs,
 )  # fmt: skip
+from tests.unit.routing.switch_customers import Customers
+from tests.unit.routing.switch_parts import (
+    BUSY,
+    CANCELLED,
+    NO_ANSWER,
+    NORMAL,
+    NOT_THERE,
+    REJECTED,
+    Caller,
+    Customer,
+    Leg,
+    LinkDown,
+    Phone,
+    Refused,
+    Unclear,
+)  # fmt: skip
 
 SOON_S = 0.002
 LIST_S = 10.0
 QUALIFY_S = 17.0
-NORMAL, BUSY, NO_ANSWER, NOT_THERE, REJECTED, CANCELLED = 16, 17, 19, 20, 21, 26
 
 
-class LinkDown(Unavailable):
-    def __init__(self) -> None:
-        super().__init__("switch")
-
-
-class Refused(Exception):
-    """Asterisk said no to an action."""
-
-
-class Unclear(LinkDown):
-    """The link broke before the answer came; the phone rings all the same."""
-
-
-@dataclass
-class Caller:
-    """`stage`: wait, talk, gone. One moment for each visit to the wait context; the first is `enqueued_at`."""
-
-    ix: str
-    queue: str
-    visits: list[datetime]
-    skills: dict[str, int] = field(default_factory=dict)
-    priority: int = 0
-    stage: str = "wait"
-    note: str = ""
-    ended_at: datetime | None = None
-
-    @property
-    def channel(self) -> str:
-        return f"PJSIP/trunk-{self.ix}"
-
-
-@dataclass
-class Customer:
-    """Somebody outside who is called, in the channel with the interaction's id, for the agent's leg that waits."""
-
-    ix: str
-    number: str
-    leg_id: str
-    called_at: datetime
-    answered_at: datetime | None = None
-    ended_at: datetime | None = None
-    reason: str = ""
-
-
-@dataclass
-class Leg:
-    leg_id: str
-    offer_id: str
-    ix: str
-    extension: str
-    epoch: int
-    made_at: datetime
-    ringing_at: datetime | None = None
-    answered_at: datetime | None = None
-    connected_at: datetime | None = None
-    ended_at: datetime | None = None
-    cause: int = 0
-    only_from: str = ""  # "" = an offer of the matcher's, to a caller who waits
-    with_leg: str = "-"
-    number: str = ""  # of a callback: the customer's
-
-    @property
-    def live(self) -> bool:
-        return self.ended_at is None
-
-
-@dataclass
-class Phone:
-    """`dead`: gone without a word; Asterisk finds out by and by."""
-
-    extension: str
-    reachable: bool = True
-    in_use: bool = False
-    dead: bool = False
-
-
-class Switch:
+class Switch(Customers):
     def __init__(self, stream: EventStream, clock: Clock, extensions: Iterable[str], *, lists: bool = True) -> None:
         self._stream, self._clock = stream, clock
         self._loop = asyncio.get_running_loop()
@@ -283,60 +220,6 @@ class Switch:
             raise Refused
         caller.stage = to
 
-    def _call_customer(self, order: CallCustomer) -> None:
-        known = self.customers.get(order.interaction_id)
-        leg = self.legs.get(order.leg_id)
-        if (known is not None and known.ended_at is None) or not self.reaches:
-            raise Refused
-        assert leg is not None and leg.answered_at is not None, "nobody is called for whom no agent waits"
-        assert order.interaction_id not in self.customers, "one turn, one call"
-        customer = Customer(order.interaction_id, order.number, order.leg_id, self._clock.now())
-        self.customers[order.interaction_id] = customer
-        self._loop.call_later(order.ring_s, self._customer_rang_out, customer)
-        self._loop.call_soon(self.tell)
-
-    def calls(self) -> list[Customer]:
-        """Customers who are called or talked to now."""
-        return [it for it in self.customers.values() if it.ended_at is None]
-
-    def customer_answers(self, ix: str) -> None:
-        customer, leg = self.customers[ix], self.legs[self.customers[ix].leg_id]
-        if customer.ended_at is None and leg.live:
-            customer.answered_at = leg.connected_at = self._clock.now()
-            self.tell()
-
-    def customer_hangs_up(self, ix: str, reason: str = "caller_hangup") -> None:
-        """Busy, refused, no answer, or after a talk: their channel is gone, and the agent who waited is let go."""
-        customer, leg = self.customers[ix], self.legs[self.customers[ix].leg_id]
-        if customer.ended_at is None:
-            customer.ended_at, customer.reason = self._clock.now(), reason
-            if leg.live:
-                self._end(leg, NORMAL)
-            self.tell()
-
-    def _customer_rang_out(self, customer: Customer) -> None:
-        if customer.answered_at is None:
-            self.customer_hangs_up(customer.ix, "no_answer")
-
-    def press(self, ix: str) -> None:
-        """A waiting caller asks to be called back; hears the promise and goes, or waits on."""
-        caller = self.callers[ix]
-        caller.stage = "callback"
-        self._stream.emit(pbx.CallbackAsked(
-            interaction_id=ix, at=self._clock.now(), channel=caller.channel, ani=self.anis.get(ix, "")
-        ))  # fmt: skip
-        self._loop.call_later(4, self._promised, caller)
-
-    def _promised(self, caller: Caller) -> None:
-        if caller.stage != "callback":
-            return
-        if self.marks.get(caller.channel, {}).get("AC_PROMISED") == "1":
-            self.caller_hangs_up(caller.ix)
-        else:
-            caller.stage = "wait"
-            caller.visits.append(self._clock.now())
-            self.tell()
-
     async def cancel_offer(self, leg_id: str) -> None:
         if not self.link:
             raise LinkDown
@@ -403,11 +286,6 @@ class Switch:
         else:
             self._end(leg, REJECTED)
         self.tell()
-
-    def _nobody_was_called(self, leg: Leg) -> None:
-        if leg.live and leg.ix not in self.customers:
-            self._end(leg, NORMAL)
-            self.tell()
 
     def decline(self, extension: str, cause: int = REJECTED) -> None:
         """Most phones say "busy here" (17) when their red button is pressed, some say "rejected"."""

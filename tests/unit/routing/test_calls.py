@@ -11,7 +11,7 @@ from core.errors import AftercallError
 from pbx.transfer import EndLeg, HoldCaller, LeaveFor, RingLeg
 from routing.calls.model import OutsideRules
 from tests.unit.routing.house import House, house, queue
-from tests.unit.routing.switch import LinkDown, Refused
+from tests.unit.routing.switch_parts import LinkDown, Refused
 from tests.virtual import virtual_time
 
 

@@ -21,7 +21,7 @@ from routing.agent import State
 from routing.matcher import match
 from tests.unit.routing.database import rebuilt
 from tests.unit.routing.house import House, queue, record
-from tests.unit.routing.switch import LinkDown, Refused, Unclear
+from tests.unit.routing.switch_parts import LinkDown, Refused, Unclear
 from tests.virtual import VirtualLoop
 
 EXTENSIONS = ("101", "102", "103")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.events import pbx
 from tests.unit.routing.house import house, queue
-from tests.unit.routing.switch import LinkDown
+from tests.unit.routing.switch_parts import LinkDown
 from tests.unit.routing.test_talks import IX, talking
 from tests.virtual import never, until, virtual_time
 

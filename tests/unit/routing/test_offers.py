@@ -12,7 +12,7 @@ import pytest
 from core.events import pbx
 from routing.offers import FUSE_S, POP_S, REFUSED_REST_S
 from tests.unit.routing.house import RING_S, House, house, queue, record
-from tests.unit.routing.switch import BUSY, REJECTED, LinkDown, Refused, Unclear
+from tests.unit.routing.switch_parts import BUSY, REJECTED, LinkDown, Refused, Unclear
 from tests.virtual import never, until, virtual_time
 
 IX = "n1-1.1"
