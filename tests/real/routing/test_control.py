@@ -383,9 +383,9 @@ async def test_a_consult_that_outlives_our_processes_is_completed_by_the_phone(w
         await desk.calls()
         await desk.post("consult", {"agent": desk.ext(1)})
         second = await desk.picks_up()
-        await until(lambda: hears(desk.first, SECOND_HZ) and has_music(desk.caller))
+        await until(lambda: hears(desk.first, SECOND_HZ) and hears(second, FIRST_HZ) and has_music(desk.caller))
         await world.kill()
-        assert hears(desk.first, SECOND_HZ) and hears(second, FIRST_HZ)
+        await until(lambda: hears(desk.first, SECOND_HZ) and hears(second, FIRST_HZ))
         await world.start()
         await desk.until_state(0, "ENGAGED")
         assert await desk.state(1) == "ENGAGED"
