@@ -15,7 +15,7 @@ from typing import Any
 from core.clock import Clock
 from core.errors import BadInput
 from core.events import DomainEvent, pbx
-from core.events.routing import ItemAbandoned, ItemQueued, ItemWidened
+from core.events.routing import ItemAbandoned, ItemWidened
 from core.events.stream import EventStream
 from core.ids import IdMaker
 from routing.agent import Act, Agent, State
@@ -69,7 +69,7 @@ class Acd:
             linked=lambda: self.link_up,
             moved=self._match,
             is_open=is_open,
-            may_dial=self.calls.may_dial,
+            outside_call=self.calls.outside_call,
         )
         self.book.on_away = self._overflows.agents_changed
         self._hands = Hands(self.book, self._offers, self._overflows)
@@ -245,11 +245,7 @@ class Acd:
         item = self.callbacks.comes(item_of(fact, last_agent=self.book.last_agent(fact.queue, fact.ani)))
         ahead = sum(other.queue == item.queue and other.order < item.order for other in self.book.waiting.values())
         self.book.wait(item)  # from now on by the monotonic clock
-        self.book.stream.emit(ItemQueued(
-            interaction_id=ix, at=self.book.clock.now(), queue=item.queue, enqueued_at=item.enqueued_at,
-            channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
-            position=ahead + 1, returned=returned,
-        ))  # fmt: skip
+        self.book.tell_queued(item, position=ahead + 1, returned=returned)
         self._overflows.watch(item, new=True)
         self.callbacks.watch(item)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.clock import Clock
 from core.errors import NotFound
+from core.events.routing import ItemQueued
 from core.events.stream import EventSink
 from routing.acquaintance import Acquaintances
 from routing.agent import Act, Agent, Happening, Ignored, apply
@@ -78,6 +79,14 @@ class Book:
         began = self._began(item)
         if item.interaction_id not in self._resting:
             self.pool.put(item, began, self.clock.monotonic())
+
+    def tell_queued(self, item: WorkItem, *, position: int = 0, returned: bool = False) -> None:
+        """That the item waits in its queue from now on."""
+        self.stream.emit(ItemQueued(
+            interaction_id=item.interaction_id, at=self.clock.now(), queue=item.queue, enqueued_at=item.enqueued_at,
+            channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
+            position=position, returned=returned,
+        ))  # fmt: skip
 
     def leave(self, interaction_id: str) -> WorkItem | None:
         """It waits no more. None when it did not."""

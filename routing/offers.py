@@ -76,15 +76,10 @@ class Offers:
         if not self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor="rule:matcher"):
             return False
         self._book.offers[offer.offer_id] = offer
-        made = OfferMade(
-            interaction_id=item.interaction_id, at=self._book.clock.now(), offer_id=offer.offer_id, extension=extension,
-            queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
-            waited_s=self._book.waited_s(item), why=why, ring=pair.ring,
-            priority=round(pair.priority, 3), merit=round(pair.merit, 6),
-        )  # fmt: skip
-        self._book.stream.emit(made)
         ring_s = self._book.policy(item.queue).ring_s
-        self._light_fuse(offer.offer_id, ring_s + FUSE_S)
+        made = self._tell_made(
+            offer, ring_s, why=why, ring=pair.ring, priority=round(pair.priority, 3), merit=round(pair.merit, 6)
+        )
         self._spawn(self._carry_out(offer, made, ring_s))
         return True
 
@@ -94,14 +89,17 @@ class Offers:
         offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), purpose=purpose)
         self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor=f"rule:{purpose}")
         self._book.offers[offer.offer_id] = offer
+        return offer, self._tell_made(offer, ring_s, why="asked for by name", purpose=purpose)
+
+    def _tell_made(self, offer: Offer, ring_s: float, **why: Any) -> OfferMade:
+        item = offer.item
         made = OfferMade(
-            interaction_id=item.interaction_id, at=self._book.clock.now(), offer_id=offer.offer_id, extension=extension,
-            queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
-            waited_s=self._book.waited_s(item), why="asked for by name", purpose=purpose,
+            at=self._book.clock.now(), queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
+            waited_s=self._book.waited_s(item), **_names(offer), **why,
         )  # fmt: skip
         self._book.stream.emit(made)
         self._light_fuse(offer.offer_id, ring_s + FUSE_S)
-        return offer, made
+        return made
 
     def not_carried_out(self, offer: Offer) -> None:
         """The switch did not take the order to ring for a direct offer."""

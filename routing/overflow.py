@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from core.errors import AftercallError
-from core.events.routing import ItemOverflowed, ItemQueued
+from core.events.routing import ItemOverflowed
 from routing.agent import Agent, State
 from routing.book import Book
 from routing.model import WorkItem
@@ -30,19 +30,18 @@ LOOK_S = 1.0  # after an agent's change: of several at once the last one counts
 
 class Overflows:
     """`watch` whoever begins to wait; `spawn` runs a coroutine beside the owner's loop, `linked` tells whether it can act;
-    `is_open` answers for a calendar's name, `may_dial` for a number (raises when it may not be called)."""
+    `is_open` answers for a calendar's name, `outside_call` for a number about to be called (raises when it may not be)."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, *, spawn: Callable[[Coroutine[Any, Any, None]], None],
         linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str], bool],
-        may_dial: Callable[[str], str],
+        outside_call: Callable[[str], str],
     ) -> None:  # fmt: skip
-        self.calls_back: Callable[[WorkItem], bool] = lambda _item: (
-            False
-        )  # whether a caller may be called back; then they are
+        # Whether a caller may be called back; then they are.
+        self.calls_back: Callable[[WorkItem], bool] = lambda _item: False
         self._book, self._timers, self._telephony = book, timers, telephony
         self._spawn, self._linked, self._moved, self._is_open = spawn, linked, moved, is_open
-        self._may_dial = may_dial
+        self._outside_call = outside_call
 
     def watch(self, item: WorkItem, *, new: bool = False) -> None:
         """From now on. Who is `new` may find the queue full, closed or without anybody."""
@@ -113,11 +112,7 @@ class Overflows:
         moved = replace(item, queue=queue, been_in=() if actor else (*item.been_in, item.queue))
         self._tell(item, reason, f"queue:{queue}", actor)
         self._book.wait(moved)
-        self._book.stream.emit(ItemQueued(
-            interaction_id=item.interaction_id, at=self._book.clock.now(), queue=moved.queue, enqueued_at=item.enqueued_at,
-            channel=item.channel, language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani,
-            returned=True,
-        ))  # fmt: skip
+        self._book.tell_queued(moved, returned=True)
         self._spawn(self._mark(moved))
         self.watch(moved, new=True)
         self._moved()
@@ -144,7 +139,7 @@ class Overflows:
     async def _outside(self, item: WorkItem, way: Overflow) -> Overflow:
         """A number that may not be called (`outbound.allow`, so many in an hour) is a message box instead."""
         try:
-            number = self._may_dial(way.target)
+            number = self._outside_call(way.target)
         except AftercallError as error:
             structlog.get_logger().warning("number_not_dialled", queue=item.queue, reason=error.error_id)
             return Overflow("voicemail")

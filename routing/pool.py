@@ -193,11 +193,6 @@ class Pool:
         keys = {ix: self._key(entry, now) for ix, entry in self._items.items()}
         return sorted(keys, key=lambda ix: (*(-part for part in keys[ix]), ix))
 
-    def take(self, interaction_id: str, extension: str) -> None:
-        """This pair is made by somebody else's decision: nobody is counted as overtaken."""
-        self.drop(interaction_id)
-        self.busy(extension)
-
     # --- inside
 
     def _settle_one(self, now: float, made: list[Assignment]) -> None:

@@ -373,12 +373,6 @@ class Calls:
     def _offer_of(self, leg_id: str) -> Offer | None:
         return next((it for it in self._book.offers.values() if it.leg_id == leg_id), None)
 
-    def may_dial(self, text: str) -> str:
-        """The number, which is about to be called and is counted. Raises what `outside_number` raises."""
-        number = outside_number(text, self.outside, self._dialled_in_last_hour())
-        self._dialled.append(self._book.clock.monotonic())
-        return number
-
     def may_call(self, number: str) -> str:
         """The number as it is dialled. Raises BadInput, AftercallError (`routing:number-refused`)."""
         return outside_number(number, self.outside, 0)
