@@ -24,7 +24,6 @@ from core.events.routing import (
     CallbackMissed,
     CallbackReached,
     CallbackRequested,
-    ItemQueued,
 )  # fmt: skip
 from core.ids import IdMaker
 from pbx.call import CALLBACK, CUSTOMER, leg_id_of
@@ -246,10 +245,7 @@ class Callbacks:
             return
         item = now.item
         self._book.wait(item)
-        self._book.stream.emit(ItemQueued(
-            interaction_id=item.interaction_id, at=at, queue=item.queue, enqueued_at=item.enqueued_at, channel="",
-            language=item.language, priority=item.priority, skills=dict(item.skills), ani=item.ani, returned=again,
-        ))  # fmt: skip
+        self._book.tell_queued(item, returned=again)
         self._moved()
 
     def _due(self, callback_id: str) -> None:
