@@ -76,7 +76,7 @@ class AcdRole:
         self.acd = Acd(
             telephony=Fenced(telephony, house.holds), screen_pop=screen_pop, stream=house.stream, clock=house.clock,
             ids=lambda: new_id().replace("-", "")[-12:], policy=policy,
-            agents=routing_store.records(names, skills), epoch=epoch,
+            agents=routing_store.records(names, skills), epoch=epoch, is_open=house.hours.is_open,
         )  # fmt: skip
         self.acd.book.acquainted.note_all(talks)
         house.policies.apply = self.acd.set_policy

@@ -28,6 +28,7 @@ from core.prompts.library import PromptLibrary
 from ivr import ports
 from ivr.agi_line import MenuCalls
 from ivr.catalogue import SAMPLE, FlowCatalogue
+from ivr.nodes.form import Known
 from ivr.runner import Runner
 from pbx.agi_server import AgiServer
 from pbx.ami import ActionRefused, AmiAddress, AmiLink, LinkDown
@@ -102,13 +103,16 @@ class Telephony:
 
     def _make_menus(self) -> None:
         house = self.house
-        catalogue = FlowCatalogue({self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample")
+        catalogue = FlowCatalogue(
+            {self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample",
+            known=Known(calendars=frozenset(house.hours.calendars)),
+        )  # fmt: skip
         catalogue.publish_file(SAMPLE, actor="system")
         self.menus = MenuFolder(self.plan.home / "flows", catalogue)
         self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
-            prompts=PromptLibrary(),
+            prompts=PromptLibrary(), calendars=house.hours.calendars,
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))

@@ -45,6 +45,7 @@ class Known:
     skills: frozenset[str] | None = None
     teams: frozenset[str] | None = None
     calendars: frozenset[str] | None = None
+    music: frozenset[str] | None = None
     prompts: frozenset[str] | None = None
 
 

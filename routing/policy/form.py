@@ -24,7 +24,7 @@ NUMBER = r"\+[1-9][0-9]{5,14}"
 @dataclass(frozen=True, slots=True)
 class Row:
     """One key. `kind` names how it is read; `low` and `high` bound its numbers; `of` names what its names are names of
-    (skill, team, class, queue, calendar, prompt) or the words that may stand."""
+    (skill, team, class, queue, calendar, prompt, music) or the words that may stand."""
 
     key: str
     field: str
@@ -70,7 +70,7 @@ WAITS = (
     Row("expected_wait", "expected_wait", "flag", "the expected wait, as a band"),
     Row("order_status", "order_status", "flag", "a word about the order they called for"),
     Row("prompts", "prompts", "list", "prompts that are said in turn", of="prompt"),
-    Row("music", "music", "name", "the class of music"),
+    Row("music", "music", "name", "the music they hear: a folder in HOME/music", of="music"),
 )
 CALLBACK = (
     _seconds("offer_after_s", "after how long a callback is offered; 0: never"),
