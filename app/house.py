@@ -11,10 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app import people
+from app.opening_hours import OpeningHours
 from app.roles import ACD, ALL, TELEPHONY, WEB, WORKER, process_name
 from app.roles.links import Links
 from app.roles.telephony import Telephony
-from app.opening_hours import OpeningHours
 from app.routing_policy import document_of, known_to
 from app.world.plan import WorldPlan
 from app.world.process import ProcessId, holder_name

@@ -21,8 +21,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from core.errors import AftercallError, BadInput
-from core.hours.parse import parse_calendar
 from core.hours.model import PublicDays
+from core.hours.parse import parse_calendar
 
 OTHER_VARIABLES = frozenset({"AFTERCALL_CACHE", "AFTERCALL_HOME", "AFTERCALL_SHOP_TOKEN", "AFTERCALL_URL"})
 """Variables of this prefix that are no settings."""

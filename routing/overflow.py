@@ -39,6 +39,7 @@ class Overflows:
     ) -> None:  # fmt: skip
         # Whether a caller may be called back; then they are.
         self.calls_back: Callable[[WorkItem], bool] = lambda _item: False
+        self.waits_elsewhere: Callable[[WorkItem], None] = lambda _item: None  # whoever was sent to another queue
         self._book, self._timers, self._telephony = book, timers, telephony
         self._spawn, self._linked, self._moved, self._is_open = spawn, linked, moved, is_open
         self._outside_call = outside_call
@@ -83,7 +84,7 @@ class Overflows:
             return False
         wish = program(item, self._book.pool.policy).stages[-1].wish
         able = (agent for agent in self._book.agents.values() if lacks(agent, wish) is None)
-        return all(_absence(agent) in kinds for agent in able)
+        return all(absence(agent) in kinds for agent in able)
 
     def _start(self, ix: str, seconds: float, reason: str = "timeout") -> None:
         self._timers.start(f"most:{ix}", seconds, lambda: self._over(ix, reason))
@@ -115,6 +116,7 @@ class Overflows:
         self._book.tell_queued(moved, returned=True)
         self._spawn(self._mark(moved))
         self.watch(moved, new=True)
+        self.waits_elsewhere(moved)
         self._moved()
 
     async def _mark(self, item: WorkItem) -> None:
@@ -153,7 +155,7 @@ class Overflows:
         ))  # fmt: skip
 
 
-def _absence(agent: Agent) -> str:
+def absence(agent: Agent) -> str:
     """The kind of an agent's absence; "" for who is at work, however busy."""
     if agent.state is State.OFFLINE:
         return "offline"

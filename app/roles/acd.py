@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from app.lookup import DeskWords
 from app.roles import ACD, TELEPHONY, WEB
 from app.roles.links import LIVE_FEED, Fresh, Json, Links, Peer, RemoteFault
 from core.errors import Unavailable
@@ -22,6 +23,8 @@ from core.events import DomainEvent, pbx, to_record
 from core.events.routing import OfferMade
 from core.ids import new_id
 from core.lease import LeaseLost
+from core.phrases.model import Phrases
+from core.phrases.wire import from_json
 from core.prompts.library import PromptLibrary
 from pbx.ami import ActionRefused, LinkDown
 from pbx.transfer import CallCustomer, CallOrder, RingLeg, to_wire
@@ -46,6 +49,7 @@ OFFER_S, CANCEL_S, CARD_S = 2.0, 2.0, 0.34
 LOOK_S = 0.2
 UNSEEN = 0
 ACQUAINTED_DAYS = 30
+PACE_DAYS = 1
 
 
 class AcdRole:
@@ -62,6 +66,7 @@ class AcdRole:
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
             pending = await callback_store.pending(conn)
+            contacts = await routing_store.contacts_since(conn, house.clock.now() - timedelta(days=PACE_DAYS))
             talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
         policy = await house.policies.load()
         telephony: TelephonyPort
@@ -87,6 +92,9 @@ class AcdRole:
         self.acd.callbacks.caller_number = outbound.caller_number
         self.acd.callbacks.restore(pending.entries, up=pending.up, over=pending.over)
         self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
+        self.acd.announcer.language = settings.language
+        self.acd.announcer.words = DeskWords(house.desk) if house.telephony is not None else self.afar
+        self.acd.announcer.pace.remember(contacts)
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
 
@@ -251,6 +259,11 @@ class TelephonyAfar:
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
         await self._links.ask(TELEPHONY, "hang_up", {"channel": channel, "cause": cause})
+
+    async def words(self, order_id: str, level: str) -> Phrases:
+        """Satisfies `routing.ports.OrderWords`: the process with the menus has the orders."""
+        said = await self._links.ask(TELEPHONY, "order_words", {"order_id": order_id, "level": level})
+        return from_json(said["phrases"])
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
         await self._links.ask(TELEPHONY, "set_variables", {"channel": channel, "values": dict(values)})

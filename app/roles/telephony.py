@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.admission import Admission
-from app.lookup import DeskLookup
+from app.lookup import DeskLookup, DeskWords
 from app.menus import MenuFolder
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
@@ -24,6 +24,7 @@ from core.db.outbox import EventLog
 from core.errors import Unavailable
 from core.events.pbx import LegAnswered, LegEnded, SwitchLinkChanged
 from core.ids import new_id
+from core.phrases.wire import to_json
 from core.prompts.library import PromptLibrary
 from ivr import ports
 from ivr.agi_line import MenuCalls
@@ -80,7 +81,7 @@ class Telephony:
         self.orders: OrdersFromAfar | None = None
         if self.links is not None:
             self.links.link = lambda: self.link.up
-            self.links.verbs["record"] = self._record
+            self.links.verbs |= {"record": self._record, "order_words": self._order_words}
             self.links.calls = lambda: len(self.board.calls()) if self.board is not None else 0
             if ACD not in house.roles:
                 self.orders = OrdersFromAfar(self.links, self.control, self.heartbeat)
@@ -189,6 +190,11 @@ class Telephony:
         """A worker elsewhere sees how full the disk is."""
         await self.allow_recording(bool(body["allowed"]))
         return {}
+
+    async def _order_words(self, body: Json) -> Json:
+        """An ACD elsewhere has a caller who waits."""
+        phrases = await DeskWords(self.house.desk).words(str(body["order_id"]), str(body["level"]))
+        return {"phrases": to_json(phrases)}
 
     def live_calls(self) -> set[str] | None:
         """Whose callers are on the line; None while there is no link to know it by."""

@@ -192,7 +192,8 @@ class Callbacks:
     def watch(self, item: WorkItem) -> None:
         """A caller on the line is told of the key when they have waited long enough."""
         rules, ix = self._book.policy(item.queue).callback, item.interaction_id
-        if rules.offer_after_s <= 0 or ix in self._told_key or not self.may_be_asked_for(item):
+        self._timers.stop(f"key:{ix}")
+        if item.callback or rules.offer_after_s <= 0 or ix in self._told_key or not self.may_be_asked_for(item):
             return
         seconds = max(0.0, rules.offer_after_s - self._book.waited_s(item))
         self._timers.start(f"key:{ix}", seconds, lambda: self._tell_key(ix))

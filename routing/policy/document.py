@@ -16,7 +16,7 @@ from routing.policy.model import Overflow, Policy
 class QueueSurge:
     """What is otherwise in one queue while the surge is on; None and "" = as always.
 
-    `greeting`: said first to those who wait. `expected_wait_prompt`: said instead of the worked-out expected wait.
+    `greeting`: said first to those who begin to wait. `expected_wait_prompt`: said instead of the worked-out expected wait.
     """
 
     greeting: str = ""
