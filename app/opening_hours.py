@@ -24,15 +24,14 @@ class OpeningHours:
     """`calendars` by name. Raises BadInput for opening hours that cannot be read (settings were checked when they were)."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._clock = clock
         self.calendars = calendars_of(settings, clock.now())
 
-    def is_open(self, name: str) -> bool:
+    def is_open(self, name: str, at: datetime) -> bool:
         calendar = self.calendars.get(name)
         if calendar is None:
             structlog.get_logger().warning("calendar_missing", calendar=name)
             return True
-        return isinstance(is_open(calendar, self._clock.now()), Open)
+        return isinstance(is_open(calendar, at), Open)
 
 
 def calendars_of(settings: Settings, now: datetime) -> Mapping[str, Calendar]:

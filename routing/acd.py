@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from core.clock import Clock
@@ -46,7 +47,7 @@ class Acd:
     def __init__(
         self, *, telephony: Telephony, screen_pop: ScreenPop, stream: EventStream, clock: Clock, ids: IdMaker,
         policy: Policy, agents: Iterable[AgentRecord], epoch: int = 1,
-        is_open: Callable[[str], bool] = lambda _calendar: True,
+        is_open: Callable[[str, datetime], bool] = lambda _calendar, _at: True,
     ) -> None:  # fmt: skip
         self._stamped = Stamped(stream, epoch)
         self.book = Book(policy, agents, self._stamped, clock)

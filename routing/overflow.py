@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -30,11 +31,11 @@ LOOK_S = 1.0  # after an agent's change: of several at once the last one counts
 
 class Overflows:
     """`watch` whoever begins to wait; `spawn` runs a coroutine beside the owner's loop, `linked` tells whether it can act;
-    `is_open` answers for a calendar's name, `outside_call` for a number about to be called (raises when it may not be)."""
+    `is_open` answers for a calendar's name and a moment, `outside_call` for a number about to be called (raises when it may not be)."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, *, spawn: Callable[[Coroutine[Any, Any, None]], None],
-        linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str], bool],
+        linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str, datetime], bool],
         outside_call: Callable[[str], str],
     ) -> None:  # fmt: skip
         # Whether a caller may be called back; then they are.
@@ -51,6 +52,8 @@ class Overflows:
         ix, rules = item.interaction_id, self._book.policy(item.queue)
         if new:
             reason = self._turned_away(item)
+            if reason == "closed":  # also for whoever is at work all the same
+                return self._over(ix, reason)
             if reason:
                 # A moment from now, so that who may take them at once does.
                 self._timers.start(f"away:{ix}", 0.0, lambda: self._over(ix, reason))
@@ -71,7 +74,8 @@ class Overflows:
 
     def _turned_away(self, item: WorkItem) -> str:
         rules = self._book.policy(item.queue)
-        if rules.hours and not self._is_open(rules.hours):
+        # Who came while it was open is served, also when we look again after a restart.
+        if rules.hours and not self._is_open(rules.hours, item.enqueued_at):
             return "closed"
         if rules.max_waiting and sum(o.queue == item.queue for o in self._book.waiting.values()) > rules.max_waiting:
             return "full"

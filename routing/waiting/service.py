@@ -76,8 +76,8 @@ class Announcer:
 
     def watch(self, item: WorkItem, *, new: bool = False) -> None:
         """`new`: a wait that begins now, perhaps after others."""
-        if item.callback or not item.channel:
-            return  # nobody is on the line
+        if item.callback or not item.channel or item.interaction_id not in self._book.waiting:
+            return  # nobody is on the line, or they were sent away at once
         ix, now = item.interaction_id, self._book.clock.monotonic()
         known = self._told.get(ix)
         if known is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import soundfile
 
 from app.softphone import Call, Softphone, listen
 from app.world.outside import OutsideWorld
@@ -44,8 +45,6 @@ MUSIC_HZ = 950.0
 
 
 def music(folder: Path) -> None:
-    import soundfile
-
     folder.mkdir(parents=True)
     soundfile.write(folder / "tone.wav", listen.tone(MUSIC_HZ, 20), listen.RATE, subtype="PCM_16")
 
@@ -66,11 +65,11 @@ def sound(name: str) -> listen.Pcm:
 
 
 async def hear(call: Call, *names: str, after_s: float = 0.0, timeout_s: float = 8.0) -> float:
-    """One after the other; the second at which the last one was over."""
+    """One after the other; about the second at which the last one was over."""
     for name in names:
         known = sound(name)
         found = await listen.hear(call, known, after_s=after_s, timeout_s=timeout_s)
-        after_s = found.at_s + min(len(known) / listen.RATE, 2.0)
+        after_s = found.at_s + min(len(known) / listen.RATE, 2.0) - 0.1
     return after_s
 
 
@@ -96,14 +95,14 @@ async def test_a_position_is_told_again_only_when_it_is_better_and_nobody_is_tol
     second = await dial(world, phone)
     at = await hear(second, "queue-position", "number-2", "queue-position-end")
     await until(lambda: hears(second, MUSIC_HZ))
-    await second.media.more(150)  # three more turns
+    await second.media.more(120)  # two more turns
     assert (times_heard(first, "queue-position-next"), times_heard(second, "queue-position")) == (1, 1)
     first.hang_up()
     await hear(second, "queue-position-next", after_s=at)
     await world.kill()
     await until(lambda: hears(second, MUSIC_HZ))
     await world.start()
-    await second.media.more(100)
+    await second.media.more(75)
     assert times_heard(second, "queue-position-next") == 1, "what they were told is on their own channel"
     assert second.state == "talking"
     second.hang_up()
