@@ -74,7 +74,7 @@ async def hear(call: Call, *names: str, after_s: float = 0.0, timeout_s: float =
 
 
 def times_heard(call: Call, name: str) -> int:
-    known, heard, times = sound(name), call.media.heard(), 0
+    known, heard, times = sound(name)[:-800], call.media.heard(), 0  # its last packet may be shorter than a frame
     while (found := listen.find(heard, known)).likeness >= 0.6:
         times += 1
         heard = heard[int(found.at_s * listen.RATE) + len(known) :]
@@ -90,12 +90,10 @@ async def test_a_position_is_told_again_only_when_it_is_better_and_nobody_is_tol
 ) -> None:
     await rules(world, "every_s: 1, position: true, music: tone")
     phone = await world.caller()
-    first = await dial(world, phone)
-    await hear(first, "queue-position-next")
-    second = await dial(world, phone)
+    first, second = await dial(world, phone), await dial(world, phone)
     at = await hear(second, "queue-position", "number-2", "queue-position-end")
     await until(lambda: hears(second, MUSIC_HZ))
-    await second.media.more(120)  # two more turns
+    await second.media.more(75)  # another turn
     assert (times_heard(first, "queue-position-next"), times_heard(second, "queue-position")) == (1, 1)
     first.hang_up()
     await hear(second, "queue-position-next", after_s=at)
@@ -114,7 +112,7 @@ async def test_a_caller_who_is_answered_in_the_middle_of_an_announcement_talks_a
     agent = await world.agent(0, ready=False)
     caller = await dial(world, await world.caller())
     said = sound("menu-main")
-    began = await listen.hear(caller, said, timeout_s=8)
+    began = await listen.hear(caller, said[: listen.RATE], timeout_s=8)
     await world.ready(0)
     ring = await agent.next_call()
     says(caller, CALLER_HZ)
@@ -162,5 +160,5 @@ async def test_the_expected_wait_is_heard_as_a_band_once_somebody_was_seen_to_ta
 async def test_who_calls_outside_the_opening_hours_hears_so(world: OutsideWorld) -> None:
     await rules(world, "", hours="never")
     call = await dial(world, await world.caller())
-    await hear(call, "closed")
     await call.until("ended")
+    assert times_heard(call, "closed") == 1
