@@ -31,7 +31,8 @@ LOOK_S = 1.0  # after an agent's change: of several at once the last one counts
 
 class Overflows:
     """`watch` whoever begins to wait; `spawn` runs a coroutine beside the owner's loop, `linked` tells whether it can act;
-    `is_open` answers for a calendar's name and a moment, `outside_call` for a number about to be called (raises when it may not be)."""
+    `is_open` answers for a calendar's name and a moment, `outside_call` for a number about to be called (raises
+    when it may not be)."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, *, spawn: Callable[[Coroutine[Any, Any, None]], None],

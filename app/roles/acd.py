@@ -95,6 +95,8 @@ class AcdRole:
         self.acd.announcer.language = settings.language
         self.acd.announcer.words = DeskWords(house.desk) if house.telephony is not None else self.afar
         self.acd.announcer.pace.remember(contacts)
+        if house.telephony is not None:
+            house.telephony.callbacks.do = Verbs(self.acd).callback
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
 
@@ -340,7 +342,7 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up, "call": self._call,
-            "callback": self._callback,
+            "callback": self.callback,
             "situation": self._situation, "move": self._move, "give": self._give, "agent_why": self._agent_why,
             "item_why": self._item_why,
         }  # fmt: skip
@@ -371,7 +373,7 @@ class Verbs:
     async def _call(self, body: Json) -> Json:
         return await self._acd.calls.do(body)
 
-    async def _callback(self, body: Json) -> Json:
+    async def callback(self, body: Json) -> Json:
         return self._acd.callbacks.do(body)
 
     async def _set_state(self, body: Json) -> Json:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.admission import Admission
+from app.callback_desk import MenuCallbacks
 from app.lookup import DeskLookup, DeskWords
 from app.menus import MenuFolder
 from app.roles import ACD
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from app.house import House
 
 PROOF_S = 2.0
+CALLBACK_S = 1.5
 TOLD_S = 1.2  # a beat, and a tick of the dialplan's watchdog
 LOOK_S = 0.2
 KEEP_LEGS = 5000
@@ -76,6 +78,7 @@ class Telephony:
         self._routed_since = 0.0
         self._may_record = True
         self.admission: Admission | None = None
+        self.callbacks = MenuCallbacks()
         self._make_link()
         self._make_menus()
         self.orders: OrdersFromAfar | None = None
@@ -85,6 +88,7 @@ class Telephony:
             self.links.calls = lambda: len(self.board.calls()) if self.board is not None else 0
             if ACD not in house.roles:
                 self.orders = OrdersFromAfar(self.links, self.control, self.heartbeat)
+                self.callbacks.do = self._ask_acd
                 self.links.routed = lambda: self._routed_for_s() > TOLD_S
 
     def lasting(self) -> list[Any]:
@@ -113,7 +117,7 @@ class Telephony:
         self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
-            prompts=PromptLibrary(), calendars=house.hours.calendars,
+            prompts=PromptLibrary(), calendars=house.hours.calendars, callbacks=self.callbacks,
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))
@@ -173,6 +177,8 @@ class Telephony:
     def retire(self) -> None:
         """Somebody else's from now on: no fact is told and nobody is moved by us any more."""
         self.heartbeat.disown()
+        if self.orders is None:
+            self.callbacks.do = None
         self._on_event, self._on_up, self._on_down = (lambda _e: None), None, (lambda _r: None)
         self.board = None
         if self.links is not None:
@@ -190,6 +196,11 @@ class Telephony:
         """A worker elsewhere sees how full the disk is."""
         await self.allow_recording(bool(body["allowed"]))
         return {}
+
+    async def _ask_acd(self, order: Json) -> Json:
+        """A menu here wants a callback of the owner of the queues elsewhere."""
+        assert self.links is not None
+        return await self.links.ask(ACD, "callback", order, deadline_s=CALLBACK_S)
 
     async def _order_words(self, body: Json) -> Json:
         """An ACD elsewhere has a caller who waits."""

@@ -76,7 +76,8 @@ class Callbacks:
         self._sent: OrderedDict[str, WorkItem] = OrderedDict()  # whom a rule sends to be asked
         self._told_key: OrderedDict[str, None] = OrderedDict()
         self._verbs: dict[str, Callable[[Json], Json]] = {
-            "list": self._list, "request": self._asked_by_hand, "withdraw": self._withdraw, "voicemail": self._voicemail,
+            "list": self._list, "request": self._asked_by_hand, "may": self._may,
+            "withdraw": self._withdraw, "voicemail": self._voicemail,
         }  # fmt: skip
 
     # --- asking
@@ -94,14 +95,20 @@ class Callbacks:
         return bool(item.channel)
 
     def do(self, order: Json) -> Json:
-        """`what`: list, request, withdraw, voicemail. Raises NotFound, BadInput, AftercallError."""
+        """`what`: list, may, request, withdraw, voicemail. Raises NotFound, BadInput, AftercallError."""
         return self._verbs[order["what"]](order)
 
     def _list(self, _order: Json) -> Json:
         return {"items": [model.view(it) for it in self.entries()]}
 
+    def _may(self, order: Json) -> Json:
+        """Whether this number could be called back by this queue. Raises as `request`."""
+        if order["queue"] not in self._book.queues:
+            raise NotFound("queue", order["queue"])
+        return {"number": self._calls.may_call(order["number"])}
+
     def _asked_by_hand(self, order: Json) -> Json:
-        more = {key: order[key] for key in ("note", "preferred", "language") if order.get(key)}
+        more = {key: order[key] for key in ("note", "preferred", "language", "problem", "first_id") if order.get(key)}
         return model.view(self.request(order["number"], order["queue"], by=order["by"], **more))
 
     def _withdraw(self, order: Json) -> Json:
