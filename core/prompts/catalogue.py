@@ -127,7 +127,6 @@ _PERSON = {
     "queue-many-callers": Wording(
         "We have many more callers than usual, and it will take longer today.", "目前来电较多，等待时间会比平时长。"
     ),
-    "queue-order-known": Wording("While you wait, a word about your order.", "在您等待时，为您播报订单进展。"),
     "queue-still-waiting": Wording("Thank you for waiting.", "感谢您的耐心等待。"),
     "closed": Wording("We are closed now.", "现在是非工作时间。"),
     "voicemail-invite": Wording(

@@ -126,7 +126,7 @@ def position_phrases(position: int) -> Phrases:
 def _comfort(waits: Waits, memory: Memory, now: Standing) -> tuple[list[Phrases], Memory]:
     state = next((phrase.name for phrase in reversed(now.order) if isinstance(phrase, Prompt)), "")
     if waits.order_status and state and state != memory.order:
-        return [(Prompt("queue-order-known"), PAUSE, *now.order)], replace(memory, order=state)
+        return [now.order], replace(memory, order=state)
     if waits.prompts:
         name = waits.prompts[memory.prompts % len(waits.prompts)]
         return [(Prompt(name),)], replace(memory, prompts=memory.prompts + 1)

@@ -43,11 +43,11 @@ def said(waits: Waits, memory: Memory, now: Standing) -> str:
         (ALL, FRESH, Standing(3, 100), "welcome position number-3 position-end wait-under number-2 noun-minute-many"),
         (ALL, FRESH, Standing(1, None, SHIPPED), "welcome position-next"),
         (ALL, FRESH, Standing(0, None), "welcome"),
-        (ALL, Memory("service", 1, 3, "under-2"), Standing(3, 110, SHIPPED), "known your-order state-shipped"),
+        (ALL, Memory("service", 1, 3, "under-2"), Standing(3, 110, SHIPPED), "your-order state-shipped"),
         (ALL, Memory("service", 2, 3, "under-2", "order-state-shipped"), Standing(4, 119, SHIPPED), "still-waiting"),
         (ALL, Memory("service", 3, 3, "under-2", "order-state-shipped", 1), Standing(3, 9, SHIPPED), "busy"),
         (ALL, Memory("service", 4, 3, "under-2", "order-state-shipped", 2), Standing(3, 9, DELIVERED),
-         "known your-order state-delivered"),
+         "your-order state-delivered"),
         (ALL, Memory("service", 4, 3, "under-2"), Standing(2, 200),
          "position number-2 position-end wait-about number-5 noun-minute-many still-waiting"),
         (Waits(every_s=30, position=True), Memory("service", 1, 2), Standing(2), ""),
@@ -104,7 +104,7 @@ def test_through_any_wait_positions_only_get_better_and_nothing_is_told_twice_in
         else:
             assert Prompt("queue-position") not in phrases and Prompt("queue-position-next") not in phrases
         bands += [after.band] if after.band != memory.band else []
-        states += [after.order] if Prompt("queue-order-known") in phrases else []
+        states += [after.order] if Prompt("order-your-order") in phrases else []
         memory = after
     assert positions == sorted(set(positions), reverse=True)
     for told in (bands, states):
@@ -163,7 +163,7 @@ def test_a_wait_that_stays_where_it_is_keeps_its_band_and_a_better_one_is_told_a
 def test_every_word_that_can_be_said_has_its_sound_in_both_languages() -> None:
     prompts = PromptLibrary()
     phrases = [*(band.phrases for band in BANDS), *(position_phrases(n) for n in range(1, 40))]
-    phrases += [(Prompt("queue-order-known"),), (Prompt("queue-many-callers"),)]
+    phrases += [(Prompt("queue-many-callers"),)]
     for language in LANGUAGES:
         for one in phrases:
             assert prompts.paths(render(one, language))
