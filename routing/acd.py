@@ -261,8 +261,9 @@ class Acd:
         self.book.wait(item)  # from now on by the monotonic clock
         self.book.tell_queued(item, position=ahead + 1, returned=returned)
         self._overflows.watch(item, new=True)
-        self.callbacks.watch(item)
-        self.announcer.watch(item, new=True)
+        if (waits := self.book.waiting.get(ix)) is not None:  # a closed queue may have sent them on
+            self.callbacks.watch(waits)
+            self.announcer.watch(waits, new=True)
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
         self.book.mark_over(fact.offer_id)

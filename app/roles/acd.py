@@ -148,6 +148,8 @@ class Fenced:
         await self._telephony.cancel_offer(leg_id)
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        if not self._holds():
+            raise Unavailable("lease", "Somebody else may own the queues by now.")
         await self._telephony.set_variables(channel, values)
 
     async def send_away(self, channel: str, to: str) -> None:

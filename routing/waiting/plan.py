@@ -14,6 +14,7 @@ from routing.policy.model import Waits
 from routing.waiting.expected import band_of
 
 FIRST_S = 1.0  # whom an agent takes at once is told nothing
+LEAST_S = 1.0  # between two announcements, whatever the queue says
 PAUSE = Pause(200)
 _FIELDS = 6
 
@@ -68,7 +69,7 @@ def due_at(waits: Waits, memory: Memory, came_at: float, last_at: float) -> floa
         if not _talks(waits):
             return None
         return came_at + (FIRST_S if _has_news(waits) else waits.every_s)
-    return last_at + waits.every_s if _talks(waits) else None
+    return last_at + max(LEAST_S, waits.every_s) if _talks(waits) else None
 
 
 def _talks(waits: Waits) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from core.phrases.model import Phrases, Prompt
-from routing.policy.model import CallbackRules, Policy, QueuePolicy, Waits
+from routing.policy.model import CallbackRules, Overflow, Policy, QueuePolicy, Waits
 from routing.waiting.plan import Memory
 from routing.waiting.service import LONGEST_LINE, announcement
 from tests.unit.routing.house import House, house, queue, record
@@ -185,6 +187,27 @@ async def test_who_is_moved_is_told_their_place_in_the_other_queue() -> None:
         await it.live(2)
         assert heard.by(IX) == ["en/queue-position-next", *POSITION]
         assert it.switch.marks[f"PJSIP/trunk-{IX}"]["AC_MUSIC"] == "piano"
+
+
+@virtual_time
+async def test_who_finds_a_queue_closed_and_is_sent_on_hears_the_other_queue_alone() -> None:
+    closed = replace(
+        waiting(every_s=30, position=True, greeting="closed", music="tone"), hours="shop",
+        overflow={"closed": Overflow("queue", "other")},
+    )  # fmt: skip
+    other = waiting("other", every_s=30, position=True, music="piano")
+    opened = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    async with house("101", queues=[closed, other], is_open=lambda _name, at: at < opened) as it:
+        heard = Heard(it)
+        it.switch.arrive(IX, language="zh")
+        await it.live(2)
+        assert it.switch.leg_of("101") is not None, "who came while it was open is served"
+        it.clock.jump(7200)
+        it.switch.arrive(IY)
+        await it.live(2)
+        assert heard.by(IY) == ["en/queue-position-next"]
+        assert it.switch.marks[f"PJSIP/trunk-{IY}"]["AC_MUSIC"] == "piano"
+        assert it.told.last("ItemOverflowed").to == "queue:other"
 
 
 def test_sounds_that_do_not_fit_into_one_line_go_into_two_and_never_into_a_line_that_is_too_long() -> None:

@@ -11,7 +11,7 @@ from core.phrases.render import LANGUAGES, render
 from core.prompts.library import PromptLibrary
 from routing.policy.model import Waits
 from routing.waiting.expected import BANDS, WORSE, Pace, band_of, expected_wait_s
-from routing.waiting.plan import FIRST_S, Memory, Standing, due_at, position_phrases, say
+from routing.waiting.plan import FIRST_S, LEAST_S, Memory, Standing, due_at, position_phrases, say
 
 ALL = Waits(
     every_s=30, position=True, expected_wait=True, order_status=True, prompts=("queue-still-waiting", "queue-busy"),
@@ -79,6 +79,7 @@ def test_a_turn_says_what_is_news_and_one_comforting_word(
         (Waits(position=True, prompts=("queue-busy",)), FRESH, None),
         (Waits(greeting="welcome"), Memory("service", 1), None),
         (ALL, Memory("service", 1), 150),
+        (Waits(every_s=1e-3, position=True), Memory("service", 1), 120 + LEAST_S),
     ],
 )
 def test_the_first_word_comes_soon_and_the_others_as_often_as_the_queue_says(
