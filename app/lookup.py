@@ -6,9 +6,12 @@ Adapters, without a rule of their own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import date
+from typing import Any
 
 from core.phrases.model import Phrases
+from core.phrases.wire import from_json, to_json
 from ivr.ports import LookupRequest, LookupResult, OrderFacts
 from orders_bridge.ladder import Level
 from orders_bridge.model import Order
@@ -17,6 +20,7 @@ from orders_bridge.situation import situation
 from orders_bridge.speech import comfort_phrases, status_phrases
 
 REFRESH_S = 1.2
+Json = dict[str, Any]
 
 
 class DeskLookup:
@@ -52,6 +56,20 @@ class DeskWords:
         if order is not None and order.age(self._desk.now()).total_seconds() > FRESH_S:
             order = await self._desk.refresh(order_id, REFRESH_S)
         return comfort_phrases(order, Level.of_wire(level), self._desk.today()) if order is not None else ()
+
+    async def answer(self, body: Json) -> Json:
+        """The same for `WordsAfar`."""
+        return {"phrases": to_json(await self.words(str(body["order_id"]), str(body["level"])))}
+
+
+class WordsAfar:
+    """Satisfies `routing.ports.OrderWords` in a process that has no orders: `ask` brings a body to `DeskWords.answer`."""
+
+    def __init__(self, ask: Callable[[Json], Awaitable[Json]]) -> None:
+        self._ask = ask
+
+    async def words(self, order_id: str, level: str) -> Phrases:
+        return from_json((await self._ask({"order_id": order_id, "level": level}))["phrases"])
 
 
 def facts_of(order: Order, today: date) -> OrderFacts:

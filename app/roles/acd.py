@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from app.lookup import DeskWords
+from app.lookup import DeskWords, WordsAfar
 from app.roles import ACD, TELEPHONY, WEB
 from app.roles.links import LIVE_FEED, Fresh, Json, Links, Peer, RemoteFault
 from core.errors import Unavailable
@@ -23,8 +23,6 @@ from core.events import DomainEvent, pbx, to_record
 from core.events.routing import OfferMade
 from core.ids import new_id
 from core.lease import LeaseLost
-from core.phrases.model import Phrases
-from core.phrases.wire import from_json
 from core.prompts.library import PromptLibrary
 from pbx.ami import ActionRefused, LinkDown
 from pbx.transfer import CallCustomer, CallOrder, RingLeg, to_wire
@@ -38,7 +36,7 @@ from routing.http import agent_view, agent_views, queue_views
 from routing.model import WorkItem, item_record
 from routing.policy.dry_run import situation_record
 from routing.policy.http import situation_of
-from routing.ports import ScreenPop
+from routing.ports import OrderWords, ScreenPop
 from routing.ports import Telephony as TelephonyPort
 from routing.whisper import Whisper
 
@@ -93,12 +91,19 @@ class AcdRole:
         self.acd.callbacks.restore(pending.entries, up=pending.up, over=pending.over)
         self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
         self.acd.announcer.language = settings.language
-        self.acd.announcer.words = DeskWords(house.desk) if house.telephony is not None else self.afar
+        self.acd.announcer.words = self._order_words()
         self.acd.announcer.pace.remember(contacts)
         if house.telephony is not None:
             house.telephony.callbacks.do = Verbs(self.acd).callback
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
+
+    def _order_words(self) -> OrderWords:
+        """The process with the menus has the orders."""
+        links = self.links
+        if self.afar is None or links is None:
+            return DeskWords(self.house.desk)
+        return WordsAfar(lambda body: links.ask(TELEPHONY, "order_words", body))
 
     def _whispers(self, queue: str) -> bool:
         return self.acd.book.policy(queue).whisper
@@ -263,11 +268,6 @@ class TelephonyAfar:
 
     async def hang_up(self, channel: str, *, cause: int = 16) -> None:
         await self._links.ask(TELEPHONY, "hang_up", {"channel": channel, "cause": cause})
-
-    async def words(self, order_id: str, level: str) -> Phrases:
-        """Satisfies `routing.ports.OrderWords`: the process with the menus has the orders."""
-        said = await self._links.ask(TELEPHONY, "order_words", {"order_id": order_id, "level": level})
-        return from_json(said["phrases"])
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
         await self._links.ask(TELEPHONY, "set_variables", {"channel": channel, "values": dict(values)})

@@ -25,7 +25,6 @@ from core.db.outbox import EventLog
 from core.errors import Unavailable
 from core.events.pbx import LegAnswered, LegEnded, SwitchLinkChanged
 from core.ids import new_id
-from core.phrases.wire import to_json
 from core.prompts.library import PromptLibrary
 from ivr import ports
 from ivr.agi_line import MenuCalls
@@ -84,7 +83,7 @@ class Telephony:
         self.orders: OrdersFromAfar | None = None
         if self.links is not None:
             self.links.link = lambda: self.link.up
-            self.links.verbs |= {"record": self._record, "order_words": self._order_words}
+            self.links.verbs |= {"record": self._record, "order_words": DeskWords(house.desk).answer}
             self.links.calls = lambda: len(self.board.calls()) if self.board is not None else 0
             if ACD not in house.roles:
                 self.orders = OrdersFromAfar(self.links, self.control, self.heartbeat)
@@ -201,11 +200,6 @@ class Telephony:
         """A menu here wants a callback of the owner of the queues elsewhere."""
         assert self.links is not None
         return await self.links.ask(ACD, "callback", order, deadline_s=CALLBACK_S)
-
-    async def _order_words(self, body: Json) -> Json:
-        """An ACD elsewhere has a caller who waits."""
-        phrases = await DeskWords(self.house.desk).words(str(body["order_id"]), str(body["level"]))
-        return {"phrases": to_json(phrases)}
 
     def live_calls(self) -> set[str] | None:
         """Whose callers are on the line; None while there is no link to know it by."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.lookup import DeskWords
+from app.lookup import DeskWords, WordsAfar
 from core.phrases.model import Prompt
 from orders_bridge.adapter import ShopError
 from orders_bridge.service import FRESH_S
@@ -20,6 +20,12 @@ async def test_it_is_said_as_far_as_they_proved_and_asked_anew_when_it_is_not_fr
     assert await words.words(ID, "") == await words.words("pu_unknown", "second_factor") == ()
     room.clock.advance(FRESH_S + 1)
     assert await words.words(ID, "ani") == SHIPPED and room.shop.asked == ["no 61827868"]
+
+
+async def test_a_process_without_orders_hears_the_same_words() -> None:
+    room = await Room(order("shipped")).loaded()
+    afar = WordsAfar(DeskWords(room.desk).answer)
+    assert await afar.words(ID, "ani") == SHIPPED and await afar.words(ID, "") == ()
 
 
 async def test_caller_id_alone_does_not_hear_that_something_was_sent_back() -> None:
