@@ -1,4 +1,4 @@
-"""For all tiers: Hypothesis repeats itself (the same tree, the same answer), on few examples; with SEARCH=1 it goes on searching."""
+"""For all tiers: Hypothesis repeats itself (the same tree, the same answer), on few examples; SEARCH=1 goes on searching."""
 
 import os
 
