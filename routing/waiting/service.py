@@ -35,6 +35,7 @@ ALSO: tuple[type[DomainEvent], ...] = (SegmentEnded, WrapUpEnded)
 AGAIN_S = 1.0
 WORDS_S = 1.5  # how long a word about an order may take
 REMEMBERED = 5000
+AT_ONCE = 4  # orders of ours that the switch has in hand; an offer does not stand behind a hundred announcements
 RANKS_S = 0.5  # so long an order of all who wait is good for
 LONGEST_LINE = 900  # of Asterisk's manager: 1,024 bytes with everything
 OURS = "default"  # the music of who hears no other
@@ -66,6 +67,7 @@ class Announcer:
         self._spawn, self._linked = spawn, linked
         self._told: OrderedDict[str, _Told] = OrderedDict()
         self._speaking: set[str] = set()
+        self._few = asyncio.Semaphore(AT_ONCE)
         self._ranks: tuple[float, dict[str, int]] = (float("-inf"), {})
 
     def note(self, fact: DomainEvent) -> None:
@@ -131,20 +133,26 @@ class Announcer:
         ix = item.interaction_id
         try:
             order = await self._order_words(item)
-            now, told = self._book.waiting.get(ix), self._told.get(ix)
-            if now is None or told is None or self._book.offers_for(ix):
-                self._start(ix, AGAIN_S)  # a phone rings for them by now
-                return
-            standing = replace(self._standing(now), order=order)
-            phrases, memory = plan.say(self._book.policy(now.queue).waits, told.memory.moved_to(now.queue), standing)
-            sounds = self._sounds(phrases, now.language)
-            if sounds and not await self._put_down(now, announcement(sounds, memory)):
-                self._start(ix, AGAIN_S)
-                return
-            self._remember(ix, replace(self._told.get(ix, told), memory=memory, last_at=self._book.clock.monotonic()))
-            self._arm(self._book.waiting.get(ix, now))
+            async with self._few:
+                await self._say(ix, order)
+        except Exception:  # whoever decides about calls does not end for an announcement; this caller hears music
+            structlog.get_logger().exception("announcement_failed", interaction_id=ix)
         finally:
             self._speaking.discard(ix)
+
+    async def _say(self, ix: str, order: Phrases) -> None:
+        now, told = self._book.waiting.get(ix), self._told.get(ix)
+        if now is None or told is None or self._book.offers_for(ix):
+            self._start(ix, AGAIN_S)  # a phone rings for them by now
+            return
+        standing = replace(self._standing(now), order=order)
+        phrases, memory = plan.say(self._book.policy(now.queue).waits, told.memory.moved_to(now.queue), standing)
+        sounds = self._sounds(phrases, now.language)
+        if sounds and not await self._put_down(now, announcement(sounds, memory)):
+            self._start(ix, AGAIN_S)
+            return
+        self._remember(ix, replace(self._told.get(ix, told), memory=memory, last_at=self._book.clock.monotonic()))
+        self._arm(self._book.waiting.get(ix, now))
 
     async def _put_down(self, item: WorkItem, values: dict[str, str]) -> bool:
         """On the caller's channel, in this order. False when the switch did not take it."""

@@ -10,7 +10,7 @@ from typing import Any
 from core.phrases.model import Phrases, Prompt
 from routing.policy.model import CallbackRules, Overflow, Policy, QueuePolicy, Waits
 from routing.waiting.plan import Memory
-from routing.waiting.service import LONGEST_LINE, announcement
+from routing.waiting.service import AT_ONCE, LONGEST_LINE, announcement
 from tests.unit.routing.house import House, house, queue, record
 from tests.unit.routing.switch_parts import LinkDown
 from tests.virtual import until, virtual_time
@@ -29,12 +29,17 @@ class Heard:
     def __init__(self, it: House) -> None:
         self.said: list[tuple[str, list[str]]] = []
         self._set, self.fails = it.switch.set_variables, 0
+        self.takes_s, self.in_hand, self.most = 0.0, 0, 0
         it.switch.set_variables = self._note  # type: ignore[method-assign]
 
     async def _note(self, channel: str, values: Any) -> None:
         if self.fails:
             self.fails -= 1
             raise LinkDown
+        self.in_hand += 1
+        self.most = max(self.most, self.in_hand)
+        await asyncio.sleep(self.takes_s)
+        self.in_hand -= 1
         await self._set(channel, values)
         if "AC_SAY" in values:
             assert list(values)[-1] == "AC_SAY", "what sets it going comes last"
@@ -141,6 +146,38 @@ async def test_a_surge_changes_what_those_who_wait_already_are_told_and_offered(
         it.acd.set_policy(Policy({"service": calm}))
         await it.live(100)
         assert "AC_CALLBACK" not in it.switch.marks[f"PJSIP/trunk-{IZ}"], "the surge is over"
+
+
+@virtual_time
+async def test_a_hundred_announcements_at_once_do_not_stand_before_an_offer() -> None:
+    async with house(queues=[waiting(every_s=30, position=True)]) as it:
+        heard = Heard(it)
+        heard.takes_s = 0.01
+        for n in range(100):
+            it.switch.arrive(f"n1-{n}.1")
+        await it.live(3)
+        assert len(heard.said) == 100 and 1 < heard.most <= AT_ONCE
+        for n in range(100):
+            assert it.acd.announcer._told[f"n1-{n}.1"].memory.turns == 1
+
+
+@virtual_time
+async def test_a_fault_in_an_announcement_costs_that_caller_a_word_and_nobody_a_call() -> None:
+    async with house(queues=[waiting(every_s=10, position=True)]) as it:
+        heard, words_of = Heard(it), it.acd.announcer._sounds
+
+        def faulty(phrases: Phrases, language: str) -> list[str]:
+            if language == "zh":
+                raise ValueError("a fault of ours")
+            return words_of(phrases, language)
+
+        it.acd.announcer._sounds = faulty  # type: ignore[method-assign]
+        it.switch.arrive(IX, language="zh")
+        it.switch.arrive(IY)
+        await it.live(2)
+        assert heard.by(IX) == [] and heard.by(IY) == POSITION
+        it.ready("101")
+        await until(lambda: it.switch.leg_of("101") is not None, within_s=1)
 
 
 class Words:
