@@ -14,6 +14,7 @@ import structlog
 
 from core.errors import AftercallError
 from ivr.catalogue import FlowCatalogue
+from ivr.check import CASES
 
 LOOK_S = 1.0
 MOST = 50
@@ -46,7 +47,8 @@ class MenuFolder:
                 structlog.get_logger().info("menu_published", file=file.name, flow=flow.name, version=flow.version)
 
     def _changed_files(self) -> list[Path]:
-        there = {file: _mark(file) for file in sorted(self._folder.glob("*.yaml"))[:MOST]}
+        files = [file for file in sorted(self._folder.glob("*.yaml")) if not file.name.endswith(CASES)]
+        there = {file: _mark(file) for file in files[:MOST]}
         for gone in self._seen.keys() - there.keys():
             self.refused.pop(gone.name, None)
         changed = [file for file, mark in there.items() if self._seen.get(file) != mark]

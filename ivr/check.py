@@ -10,6 +10,8 @@ from ivr.loader import read_flow
 from ivr.nodes.form import Known
 from ivr.tree import Issue
 
+CASES = ".cases.yaml"  # beside NAME.yaml: the scenarios it must keep
+
 
 def known_here(prompts: PromptLibrary | None = None, known: Known | None = None) -> Known:
     """`known` with our prompts and expressions where it leaves them open."""

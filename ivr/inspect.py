@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ivr.flow.model import Flow
+from ivr.flow.model import Flow, Place
 from ivr.nodes.registry import NODE_TYPES
 from ivr.tree import Issue
 
 
+def exits_of(place: Place) -> tuple[str, ...]:
+    """The exits a caller can take: the written ones, then those left unsaid, which lead to the person."""
+    node_type = NODE_TYPES[place.kind]
+    unsaid = [] if node_type.ends else [spec.name for spec in node_type.exits if spec.name not in place.exits]
+    return (*place.exits, *unsaid)
+
+
 def edges(flow: Flow) -> dict[str, list[str]]:
     """Where each node can lead, unsaid exits (to the person) included."""
-    found: dict[str, list[str]] = {}
-    for name, place in flow.places.items():
-        node_type = NODE_TYPES[place.kind]
-        targets = list(place.exits.values())
-        if any(spec.name not in place.exits for spec in node_type.exits) and not node_type.ends:
-            targets.append(flow.person)
-        found[name] = list(dict.fromkeys(targets))
-    return found
+    return {
+        name: list(dict.fromkeys(place.exits.get(one, flow.person) for one in exits_of(place)))
+        for name, place in flow.places.items()
+    }
 
 
 def inspect(flow: Flow, source: str) -> list[Issue]:

@@ -90,13 +90,23 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """From one node into the next. `exit` "" = not by an exit: a start, a fault, a limit."""
+
+    node: str
+    exit: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """What happened between two waits (a sprint), and what comes next."""
+    """What happened between two waits (a sprint), and what comes next. `trail`: the nodes entered, in order."""
 
     session: Session
     then: Wait | End
     events: tuple[DomainEvent, ...] = ()
     effects: tuple[Effect, ...] = ()
+    trail: tuple[Passage, ...] = ()
 
 
 class Node(Protocol):

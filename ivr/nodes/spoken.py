@@ -19,6 +19,7 @@ from ivr.tree import Listing, Scalar, Table, Tree
 
 WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 MOST_PARTS = 40
+FORMS = ("digits", "number", "phrases")  # how something held by the session can be said
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,9 @@ def _part(
     inner = value.value if isinstance(value, Scalar) else None
     if form == "pause" and isinstance(inner, int) and not isinstance(inner, bool) and 0 < inner <= 5000:
         return Pause(inner)
-    if form in ("digits", "number", "phrases") and isinstance(inner, str) and WORD.fullmatch(inner):
+    if form in FORMS and isinstance(inner, str) and WORD.fullmatch(inner):
         return Variable(form, inner)
-    known = form in ("pause", "digits", "number", "phrases")
+    known = form in ("pause", *FORMS)
     tell(item.line, f"'{form}' needs " + ("1 to 5000 milliseconds" if form == "pause" else "a variable's name") if known else
          f"'{form}' cannot be said; there are digits, number, phrases, pause")  # fmt: skip
     return None

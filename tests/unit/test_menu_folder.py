@@ -47,3 +47,12 @@ def test_a_file_with_a_fault_is_refused_whole_with_its_line_and_the_version_befo
     file.unlink()
     menus.look()
     assert menus.refused == {} and catalogue.current("sample") is after
+
+
+def test_scenarios_beside_a_menu_are_no_menu(tmp_path: Path) -> None:
+    catalogue = FlowCatalogue({}, Told(), Clock())
+    menus = MenuFolder(tmp_path, catalogue)
+    for file in (SAMPLE, SAMPLE.with_name("sample.cases.yaml")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    menus.look()
+    assert menus.refused == {} and catalogue.current("sample") is not None

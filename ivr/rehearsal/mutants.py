@@ -1,0 +1,72 @@
+"""A flow with one small mistake in it, again and again: a good set of scenarios notices each. Pure.
+
+The mistakes are those people make: two exits swapped, a retry too many or too few, a condition the wrong way round, a prompt
+left out, another queue. They are made by the shape of a node, not by its type, so that new types are covered too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from ivr.flow.model import Flow, Place
+from ivr.inspect import exits_of
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`what` was changed at `node`, in words."""
+
+    node: str
+    kind: str
+    what: str
+    flow: Flow
+
+
+def mutants(flow: Flow) -> Iterator[Mutant]:
+    """Every small mistake, node by node in the order of the file."""
+    for name, place in flow.places.items():
+        for what, changed in (*_swapped(place, flow.person), *_changed(place)):
+            places = MappingProxyType({**flow.places, name: changed})
+            yield Mutant(name, place.kind, what, replace(flow, places=places))
+
+
+def _swapped(place: Place, person: str) -> Iterator[tuple[str, Place]]:
+    names = exits_of(place)
+    targets = {name: place.exits.get(name, person) for name in names}
+    for one, other in pairwise(names):
+        if targets[one] != targets[other]:
+            exits = {**targets, one: targets[other], other: targets[one]}
+            yield f"exits '{one}' and '{other}' swapped", replace(place, exits=MappingProxyType(exits))
+
+
+def _changed(place: Place) -> Iterator[tuple[str, Place]]:
+    node: Any = place.node
+    for field in fields(node):
+        for what, value in _values(field.name, getattr(node, field.name)):
+            yield f"{field.name} {what}", replace(place, node=replace(node, **{field.name: value}))
+
+
+def _values(name: str, value: Any) -> list[tuple[str, Any]]:
+    match name:
+        case "tries" | "max_failed":
+            return [("+1", value + 1), *([("-1", value - 1)] if value > 1 else [])]
+        case "priority" | "share":
+            return [("+1", value + 1)]
+        case "shortest":
+            return [("+1", value + 1)]
+        case "longest":
+            return [("-1", value - 1)]
+        case "cases" if isinstance(value, Mapping):
+            return [(f"'{one}' negated", {**value, one: f"!({text})"}) for one, text in value.items()]
+        case "expression" if value:
+            return [("negated", f"!({value})")]
+        case "queue" | "box" | "problem" | "value" if isinstance(value, str) and value:
+            return [("changed", value + "x")]
+        case "parts" if value:
+            return [("without the first", value[1:])] if len(value) > 1 else [("left out", ())]
+        case _:
+            return []
