@@ -45,11 +45,12 @@ def _read(file: Path) -> bytes:
 
 def _flow(file: Path) -> Flow:
     """Prints every fault and ends with 1 when there is any that keeps it from being published."""
-    from ivr.check import known_here
+    from ivr.check import flows_beside, known_here
     from ivr.loader import FlowRefused, load
+    from ivr.nodes.form import Known
 
     try:
-        return load(_read(file), str(file), known_here())
+        return load(_read(file), str(file), known_here(known=Known(flow=flows_beside(file.parent))))
     except FlowRefused as refused:
         for issue in refused.issues:
             print(issue)
@@ -82,7 +83,8 @@ def _cases(file: Path) -> Cases | None:
 @flows.command()
 def check(files: Files = None) -> None:
     """Read flows, and the scenarios beside them, as the product would; one line for each fault, exit 1 when there is any."""
-    from ivr.check import CASES, check_text
+    from ivr.check import CASES, check_text, flows_beside
+    from ivr.nodes.form import Known
     from ivr.rehearsal.read import read_cases
 
     faults = 0
@@ -90,14 +92,15 @@ def check(files: Files = None) -> None:
         if file.name.endswith(CASES):
             issues = list(read_cases(_read(file), str(file), _holidays).issues)
         else:
-            issues = check_text(_read(file), str(file))
+            issues = check_text(_read(file), str(file), Known(flow=flows_beside(file.parent)))
             beside = file.with_name(file.name.removesuffix(".yaml") + CASES)
             if beside.exists():
                 issues += read_cases(_read(beside), str(beside), _holidays).issues
-        faults += len(issues)
+        errors = sum(issue.severity == "error" for issue in issues)
+        faults += errors
         for issue in issues:
             print(issue)
-        if not issues:
+        if not errors:
             print(f"{file}: good")
     raise typer.Exit(1 if faults else 0)
 

@@ -30,7 +30,7 @@ def edges(flow: Flow) -> dict[str, list[str]]:
 def inspect(flow: Flow, source: str) -> list[Issue]:
     """Unreachable nodes, and circles in which nobody is ever asked for a key."""
     graph = edges(flow)
-    reached = _reach(graph, [flow.start, flow.person])
+    reached = reach(graph, [flow.start, flow.person])
     issues = [
         Issue(source, place.line, "no way leads to this node", name)
         for name, place in flow.places.items()
@@ -46,7 +46,8 @@ def inspect(flow: Flow, source: str) -> list[Issue]:
     return issues
 
 
-def _reach(graph: Mapping[str, list[str]], start: Iterable[str]) -> set[str]:
+def reach(graph: Mapping[str, list[str]], start: Iterable[str]) -> set[str]:
+    """Every node that can be come to from `start`, those included."""
     seen: set[str] = set()
     todo = [name for name in start if name in graph]
     while todo:
@@ -68,7 +69,7 @@ def _circles(graph: Mapping[str, list[str]]) -> list[list[str]]:
         circle = _circle(inner, name)
         if circle:
             found.append(circle)
-            told |= {other for other in _reach(inner, [name]) if name in _reach(inner, inner[other])}
+            told |= {other for other in reach(inner, [name]) if name in reach(inner, inner[other])}
     return found
 
 

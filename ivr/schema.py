@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.prompts.catalogue import LANGUAGES, NAME
-from ivr.nodes.form import SKILL, Field, NodeType
+from ivr.nodes.form import AGENT, SKILL, Field, NodeType
 from ivr.nodes.registry import NODE_TYPES
 from ivr.nodes.spoken import FORMS, MOST_PARTS, WORD
 
@@ -54,7 +54,7 @@ def _node(row: NodeType) -> Json:
     exits: Json = {"type": "object", "properties": named}
     if row.key_exits:
         exits["patternProperties"] = {"^[0-9*#]$": _NODE_NAME}
-    exits["additionalProperties"] = _NODE_NAME if row.case_field else False
+    exits["additionalProperties"] = _NODE_NAME if row.case_field or row.any_exits else False
     properties: Json = {
         "type": {"const": row.name},
         "note": {},
@@ -96,6 +96,14 @@ def _value(spec: Field) -> Json:
         case "skills":
             level = {"type": "integer", "minimum": 1, "maximum": 5}
             return {"type": "object", "propertyNames": {"pattern": _NAMED["pattern"]}, "additionalProperties": level}
+        case "values":
+            value: Json = {"type": ["string", "number", "boolean"]}
+            listed: Json = {"type": "array", "minItems": 1, "items": value}
+            return {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [value, listed]}}
+        case "date":
+            return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+        case "agent":
+            return {"type": ["string", "integer"], "pattern": f"^{AGENT.pattern}$"}
         case "value":
             return {"type": ["string", "number", "boolean"]}
         case _:

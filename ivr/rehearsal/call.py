@@ -122,7 +122,7 @@ class Call:
         raise CannotDo(f"nobody asks any more: the flow ended with '{self.over.exit if self.over else ''}'")
 
     def _context(self) -> Context:
-        return Context(self.world.at, self.evaluate, self.world.calendars)
+        return Context(self.world.at, self.evaluate, self.world.calendars, self.world.zone)
 
     def _resumed(self, outcome: Outcome) -> Call:
         read_again = Session.from_json(json.loads(json.dumps(self.step.session.to_json())))
@@ -163,5 +163,5 @@ def _words(name: str, language: str) -> str:
 def calls(flow: Flow, world: World, evaluate: Evaluate) -> Call:
     """A new call, answered."""
     trigger = Trigger(world.interaction_id, world.did, world.caller, world.language)
-    step = engine.start(flow, trigger, Context(world.at, evaluate, world.calendars))
+    step = engine.start(flow, trigger, Context(world.at, evaluate, world.calendars, world.zone))
     return Call(flow, world, evaluate, step)._took(step)

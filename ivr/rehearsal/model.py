@@ -36,9 +36,21 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class FakeQueue:
-    """`refuses`: why it takes nobody, "" = it does."""
+    """`refuses`: why it takes nobody, "" = it does. How it stands; `waiting` None = nobody can say."""
 
     refuses: str = ""
+    waiting: int | None = None
+    wait_s: float | None = None
+    agents: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FakeHook:
+    """Another program: answers `values` after `after_s` seconds, or with `fault`: slow or error."""
+
+    values: Mapping[str, str | int | bool | float] = field(default_factory=dict)
+    after_s: float = 0.0
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,7 @@ class World:
     orders: tuple[FakeOrder, ...] = ()
     shop: Shop = Shop()
     queues: Mapping[str, FakeQueue] = field(default_factory=dict)
+    hooks: Mapping[str, FakeHook] = field(default_factory=dict)
     boxes: Mapping[str, str] = field(default_factory=dict)  # box → why it takes no message
 
 
@@ -124,7 +137,9 @@ class Expected:
 
     end: str = ""
     path: tuple[str, ...] = ()
-    facts: Mapping[str, object] = field(default_factory=dict)  # queue, problem, priority, skills, language, level, box
+    facts: Mapping[str, object] = field(
+        default_factory=dict
+    )  # queue, problem, priority, skills, owner, language, level, box
     variables: Mapping[str, object] = field(default_factory=dict)
     reports: int = 0
     line: int = 0

@@ -54,17 +54,19 @@ def _values(name: str, value: Any) -> list[tuple[str, Any]]:
     match name:
         case "tries" | "max_failed":
             return [("+1", value + 1), *([("-1", value - 1)] if value > 1 else [])]
-        case "priority" | "share":
+        case "priority" | "shortest" | "busy_waiting":
             return [("+1", value + 1)]
-        case "shortest":
-            return [("+1", value + 1)]
+        case "share":
+            return [("none", 0), ("all", 100)]
+        case "values" if isinstance(value, Mapping):
+            return [(f"'{one}' without '{texts[0]}'", {**value, one: texts[1:]}) for one, texts in value.items()]
         case "longest":
             return [("-1", value - 1)]
         case "cases" if isinstance(value, Mapping):
             return [(f"'{one}' negated", {**value, one: f"!({text})"}) for one, text in value.items()]
         case "expression" if value:
             return [("negated", f"!({value})")]
-        case "queue" | "box" | "problem" | "value" if isinstance(value, str) and value:
+        case "queue" | "box" | "problem" | "value" | "agent" | "hook" if isinstance(value, str) and value:
             return [("changed", value + "x")]
         case "parts" if value:
             return [("without the first", value[1:])] if len(value) > 1 else [("left out", ())]

@@ -200,6 +200,7 @@ def outcome(call: Call) -> dict[str, object]:
         "problem": end.problem if end else "",
         "priority": handed.priority if handed else 0,
         "skills": dict(handed.skills) if handed else {},
+        "owner": handed.owner if handed else "",
         "language": call.step.session.language,
         "level": call.step.session.level,
         "box": call.box if call.box is not None else "",

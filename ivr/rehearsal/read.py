@@ -20,7 +20,7 @@ from ivr.tree import Issue, Listing, Refused, Scalar, Table, Tree, read_tree
 TOP = ("world", "scenarios")
 SCENARIO = ("name", "call", "expect", "note", *WORLD_KEYS)
 FACTS: Mapping[str, type] = {
-    "queue": str, "problem": str, "priority": int, "skills": dict, "language": str, "level": str, "box": str,
+    "queue": str, "problem": str, "priority": int, "skills": dict, "owner": str, "language": str, "level": str, "box": str,
 }  # fmt: skip
 EXPECT = ("end", "path", "vars", "faults", *FACTS)
 MOST = 500

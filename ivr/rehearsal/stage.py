@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from core.phrases.model import Digits, Phrases, Prompt
 from ivr.flow.waits import (
+    AskQueue,
+    CallWebhook,
     Done,
     HandOff,
     HangUp,
@@ -17,10 +19,12 @@ from ivr.flow.waits import (
     Outcome,
     Play,
     Played,
+    QueueTold,
     Refused,
     Wait,
+    WebhookAnswered,
 )
-from ivr.rehearsal.model import FakeOrder, World
+from ivr.rehearsal.model import FakeHook, FakeOrder, FakeQueue, World
 
 
 def answer(world: World, wait: Wait, caller: str) -> tuple[Outcome, Phrases]:
@@ -37,6 +41,10 @@ def answer(world: World, wait: Wait, caller: str) -> tuple[Outcome, Phrases]:
             return (Refused(world.boxes[box]) if world.boxes.get(box) else Done()), ()
         case HangUp():
             return Done(), ()
+        case AskQueue(queue):
+            return _told(world.queues.get(queue)), ()
+        case CallWebhook():
+            return _hooked(world.hooks.get(wait.hook, FakeHook(fault="error")), wait)
     raise ValueError(f"{type(wait).__name__} needs a caller")
 
 
@@ -50,6 +58,21 @@ def _looked_up(world: World, wait: LookUp, caller: str) -> tuple[Outcome, Phrase
     if shop.fault:
         return LookedUp("error", took_ms=took_ms), filler
     return _found(world, wait, caller, took_ms), filler
+
+
+def _told(queue: FakeQueue | None) -> QueueTold:
+    if queue is None or queue.waiting is None:
+        return QueueTold(known=False)
+    return QueueTold(True, queue.waiting, queue.wait_s, queue.agents)
+
+
+def _hooked(hook: FakeHook, wait: CallWebhook) -> tuple[Outcome, Phrases]:
+    slow = hook.fault == "slow" or hook.after_s > wait.deadline_s
+    took_s = wait.deadline_s if slow else hook.after_s
+    filler = wait.filler if took_s > wait.filler_after_s else ()
+    if slow or hook.fault:
+        return WebhookAnswered("slow" if slow else "error"), filler
+    return WebhookAnswered("ok", hook.values), filler
 
 
 def _found(world: World, wait: LookUp, caller: str, took_ms: float) -> LookedUp:

@@ -14,10 +14,24 @@ from core.hours.parse import parse_calendar
 from core.phrases.model import Phrases, Prompt
 from core.phrases.wire import from_json
 from core.yaml_text.words import did_you_mean
-from ivr.rehearsal.model import FakeOrder, FakeQueue, Shop, World
+from ivr.rehearsal.model import FakeHook, FakeOrder, FakeQueue, Shop, World
 from ivr.tree import Listing, Scalar, Table, Tree
 
-WORLD_KEYS = ("at", "zone", "caller", "did", "language", "call_id", "calendars", "orders", "shop", "queues", "boxes")
+WORLD_KEYS = (
+    "at",
+    "zone",
+    "caller",
+    "did",
+    "language",
+    "call_id",
+    "calendars",
+    "orders",
+    "shop",
+    "queues",
+    "hooks",
+    "boxes",
+)
+QUEUE = ("refuses", "waiting", "wait_s", "agents")
 ORDER = ("no", "factor", "phone", "status", "facts", "said")
 Tell = Callable[[int, str, str], None]
 Holidays = Callable[[str], PublicDays]
@@ -47,6 +61,8 @@ def read_world(table: Table, base: World, tell: Tell, holidays_of: Holidays) -> 
                 world = replace(world, shop=read_shop(value, tell))
             case "queues":
                 world = replace(world, queues={**base.queues, **read_queues(value, tell)})
+            case "hooks":
+                world = replace(world, hooks={**base.hooks, **_hooks(value, tell)})
             case "boxes":
                 world = replace(world, boxes={**base.boxes, **_boxes(value, tell)})
     return world
@@ -70,8 +86,25 @@ def read_queues(tree: Tree, tell: Tell) -> Mapping[str, FakeQueue]:
         return {}
     found: dict[str, FakeQueue] = {}
     for name, row in tree.rows.items():
-        rows = _rows(row, ("refuses",), "a queue", tell)
-        found[name] = FakeQueue(str(_plain(rows.get("refuses")) or ""))
+        rows = {key: _plain(value) for key, value in _rows(row, QUEUE, "a queue", tell).items() if key in QUEUE}
+        for key in ("waiting", "wait_s", "agents"):
+            if key in rows and (isinstance(rows[key], bool) or not isinstance(rows[key], int)):
+                tell(row.line, f"{key} is a whole number", "queues")
+                del rows[key]
+        found[name] = FakeQueue(**{**rows, "refuses": str(rows.get("refuses") or "")})
+    return found
+
+
+def _hooks(tree: Tree, tell: Tell) -> Mapping[str, FakeHook]:
+    if not isinstance(tree, Table):
+        tell(tree.line, "a table of webhooks is wanted", "hooks")
+        return {}
+    found: dict[str, FakeHook] = {}
+    for name, row in tree.rows.items():
+        rows = dict(_rows(row, ("values", "after_s", "fault"), "a webhook", tell))
+        values = _plain(rows.pop("values", None)) or {}
+        mood = read_shop(Table(row.line, rows), tell)
+        found[name] = FakeHook(values if isinstance(values, dict) else {}, mood.after_s, mood.fault)
     return found
 
 
