@@ -1,4 +1,4 @@
-"""Looks at a flow as a graph: what can never be reached, and where a caller would go round without being asked.
+"""Looks at a flow as a graph: what can never be reached or left, and where a caller would go round without being asked.
 
 Decides nothing about single nodes. Expects that every exit leads to a node.
 """
@@ -28,7 +28,7 @@ def edges(flow: Flow) -> dict[str, list[str]]:
 
 
 def inspect(flow: Flow, source: str) -> list[Issue]:
-    """Unreachable nodes, and circles in which nobody is ever asked for a key."""
+    """Errors: unreachable nodes, circles in which nobody is ever asked for a key. Warnings: `doubt.py`."""
     graph = edges(flow)
     reached = reach(graph, [flow.start, flow.person])
     issues = [
@@ -36,14 +36,31 @@ def inspect(flow: Flow, source: str) -> list[Issue]:
         for name, place in flow.places.items()
         if name not in reached
     ]
-    for circle in _circles(
-        {name: to for name, to in graph.items() if not NODE_TYPES[flow.places[name].kind].takes_keys}
-    ):
-        way = " → ".join([*circle, circle[0]])
+    silent = {name: to for name, to in graph.items() if not NODE_TYPES[flow.places[name].kind].takes_keys}
+    for circle in circles(silent):
         waits = any(NODE_TYPES[flow.places[name].kind].waits for name in circle)
         what = "a circle without a key to press" if waits else "a circle without a wait"
-        issues.append(Issue(source, flow.places[circle[0]].line, f"{what}: {way}", circle[0]))
+        issues.append(Issue(source, flow.places[circle[0]].line, f"{what}: {way(circle)}", circle[0]))
     return issues
+
+
+def way(circle: list[str]) -> str:
+    return " → ".join([*circle, circle[0]])
+
+
+def dead_ends(flow: Flow, source: str) -> list[Issue]:
+    """The first node, in the order of the file, that nobody comes out of. Expects a flow without other faults."""
+    graph = edges(flow)
+    back: dict[str, list[str]] = {name: [] for name in graph}
+    for name, targets in graph.items():
+        for to in targets:
+            back[to].append(name)
+    saved = reach(back, [name for name, place in flow.places.items() if NODE_TYPES[place.kind].ends])
+    lost = [name for name in graph if name not in saved]
+    return [
+        Issue(source, flow.places[name].line, "from here no way leads to a person, a message or the end", name)
+        for name in lost[:1]
+    ]
 
 
 def reach(graph: Mapping[str, list[str]], start: Iterable[str]) -> set[str]:
@@ -58,7 +75,7 @@ def reach(graph: Mapping[str, list[str]], start: Iterable[str]) -> set[str]:
     return seen
 
 
-def _circles(graph: Mapping[str, list[str]]) -> list[list[str]]:
+def circles(graph: Mapping[str, list[str]]) -> list[list[str]]:
     """A shortest circle for each group of nodes that lead to each other. Without recursion, whatever the depth."""
     inner = {name: [to for to in targets if to in graph] for name, targets in graph.items()}
     found: list[list[str]] = []

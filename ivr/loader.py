@@ -14,8 +14,9 @@ from typing import Any
 from core.errors import AftercallError
 from core.prompts.catalogue import LANGUAGES, NAME
 from core.yaml_text.words import did_you_mean
+from ivr.doubt import doubts
 from ivr.flow.model import Flow, Place
-from ivr.inspect import inspect
+from ivr.inspect import dead_ends, inspect
 from ivr.link import link
 from ivr.nodes.form import Build, ExitSpec, Known, NodeType, Reader
 from ivr.nodes.registry import NODE_TYPES
@@ -63,6 +64,8 @@ def read_flow(text: str | bytes, source: str, known: Known) -> tuple[Flow | None
     if flow is not None and not loading.broken:
         flow, unlinked = link(flow, source, known.flow)
         loading.issues += [*unlinked, *inspect(flow, source)]
+        if not loading.issues:
+            loading.issues += [*dead_ends(flow, source), *doubts(flow, source)]
     return flow, sorted(loading.issues, key=lambda issue: (issue.line, issue.field))
 
 

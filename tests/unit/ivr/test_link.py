@@ -82,7 +82,8 @@ def test_what_is_wrong_with_going_through_another_is_told(old: str, new: str, to
 
 
 def test_a_circle_through_another_flow_without_a_key_is_found() -> None:
-    silent = "name: part\nstart: a\nperson: p\nnodes:\n  a: {type: say, say: [welcome], next: b}\n  b: {type: return}\n  p: {type: voicemail}\n"
+    nodes = "  a: {type: say, say: [welcome], next: b}\n  b: {type: return}\n  p: {type: voicemail}\n"
+    silent = f"name: part\nstart: a\nperson: p\nnodes:\n{nodes}"
     known = Known(flow=lambda _: load(silent, "part.yaml"))
     with pytest.raises(FlowRefused, match="a circle without a key to press: ask → ask.a → ask.b"):
         load(OUTER.replace("exits: {done: main}", "exits: {done: ask}"), "o", known)
