@@ -46,6 +46,16 @@ def link(flow: Flow, source: str, flow_named: Callable[[str], Flow | None] | Non
     return replace(flow, places=MappingProxyType(places), version=version), issues
 
 
+def is_own(name: str) -> bool:
+    """Whether a node stands in the flow's own text."""
+    return "." not in name
+
+
+def is_way_out(flow: Flow, name: str) -> bool:
+    """Whether it is where a flow that this one goes through returns."""
+    return name.count(".") == 1 and isinstance(flow.places[name].node, Back)
+
+
 def _problem(flow: Flow, named: str, place: Place, other: Flow | None) -> str:
     if named == flow.name:
         return "a flow cannot go through itself; lead an exit to its start"

@@ -29,13 +29,20 @@ def run(flow: Flow, scenarios: Iterable[Scenario], evaluate: Evaluate) -> Suite:
 
 
 def survivors(flow: Flow, suite: Suite, evaluate: Evaluate) -> list[Mutant]:
-    """The small mistakes that no scenario catches. Only scenarios that pass the node are played: no other can notice."""
+    """The small mistakes that no scenario catches. Only scenarios that pass the place are played: no other can notice."""
     found: list[Mutant] = []
+    quickest = sorted(suite.results, key=lambda result: len(result.trail))
     for mutant in mutants(flow):
-        through = [r.scenario for r in suite.results if any(mutant.node == passage.to for passage in r.trail)]
+        through = [result.scenario for result in quickest if _passes(result, mutant)]
         if not _caught(mutant, through, evaluate):
             found.append(mutant)
     return found
+
+
+def _passes(result: Result, mutant: Mutant) -> bool:
+    if mutant.exits:
+        return any(passage.exit in mutant.exits and passage.node == mutant.node for passage in result.trail)
+    return any(passage.to == mutant.node for passage in result.trail)
 
 
 def _caught(mutant: Mutant, scenarios: Sequence[Scenario], evaluate: Evaluate) -> bool:
