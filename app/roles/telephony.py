@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from app.admission import Admission
+from app.hooks import AllowedHooks
 from app.lookup import DeskLookup
-from app.menus import MenuFolder
+from app.menus import MenuFolder, calendars_of
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
 from core.db.outbox import EventLog
@@ -110,6 +111,8 @@ class Telephony:
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
             prompts=PromptLibrary(), zone=ZoneInfo(house.settings.time_zone),
+            webhooks=AllowedHooks(house.settings.webhooks),
+            calendars=calendars_of(house.settings.calendars, self.clock.now().year),
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))
