@@ -18,6 +18,7 @@ import typer
 if TYPE_CHECKING:
     from core.hours.model import PublicDays
     from ivr.flow.model import Flow
+    from ivr.nodes.form import Known
     from ivr.rehearsal.read import Cases
     from ivr.rehearsal.suite import Suite
 
@@ -57,6 +58,16 @@ def _flow(file: Path) -> Flow:
         raise typer.Exit(1) from None
 
 
+def _known_in(home: Path | None) -> Known:
+    from core.settings import load_settings
+    from ivr.nodes.form import Known
+
+    if home is None:
+        return Known()
+    settings = load_settings(home / "aftercall.toml")
+    return Known(queues=frozenset(settings.queues), hooks=frozenset(settings.webhooks))
+
+
 def _holidays(country: str) -> PublicDays:
     from core.hours.public_days import public_days
 
@@ -81,18 +92,23 @@ def _cases(file: Path) -> Cases | None:
 
 
 @flows.command()
-def check(files: Files = None) -> None:
+def check(
+    files: Files = None,
+    home: Annotated[
+        Path | None, typer.Option(help="also check queues and webhooks against this home's settings")
+    ] = None,
+) -> None:
     """Read flows, and the scenarios beside them, as the product would; one line for each fault, exit 1 when there is any."""
     from ivr.check import CASES, check_text, flows_beside
-    from ivr.nodes.form import Known
     from ivr.rehearsal.read import read_cases
 
+    known = _known_in(home)
     faults = 0
     for file in _samples(files):
         if file.name.endswith(CASES):
             issues = list(read_cases(_read(file), str(file), _holidays).issues)
         else:
-            issues = check_text(_read(file), str(file), Known(flow=flows_beside(file.parent)))
+            issues = check_text(_read(file), str(file), replace(known, flow=flows_beside(file.parent)))
             beside = file.with_name(file.name.removesuffix(".yaml") + CASES)
             if beside.exists():
                 issues += read_cases(_read(beside), str(beside), _holidays).issues

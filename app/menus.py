@@ -8,16 +8,11 @@ the version they began with.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from core.errors import AftercallError
-from core.hours.model import Calendar, PublicDays
-from core.hours.parse import parse_calendar
-from core.hours.public_days import public_days
 from ivr.catalogue import FlowCatalogue
 from ivr.check import CASES
 
@@ -75,15 +70,6 @@ class MenuFolder:
             self.refused.pop(gone.name, None)
         before, self._seen = self._seen, there
         return any(before.get(file) != mark for file, mark in there.items())
-
-
-def calendars_of(written: Mapping[str, Mapping[str, Any]], year: int) -> dict[str, Calendar]:
-    """The operator's calendars, with public holidays from the year before to five years on."""
-
-    def holidays_of(country: str) -> PublicDays:
-        return public_days(country, range(year - 1, year + 6))
-
-    return {name: parse_calendar(values, holidays_of) for name, values in written.items()}
 
 
 def _mark(file: Path) -> tuple[int, int]:

@@ -20,8 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from core.errors import AftercallError, BadInput
-from core.hours.parse import parse_calendar
+from core.errors import AftercallError
 
 OTHER_VARIABLES = frozenset({"AFTERCALL_CACHE", "AFTERCALL_HOME", "AFTERCALL_SHOP_TOKEN", "AFTERCALL_URL"})
 """Variables of this prefix that are no settings."""
@@ -139,15 +138,6 @@ class WebhookSettings(Section):
     token: SecretStr | None = Field(None, description="sent as `Authorization: Bearer`")
 
 
-def _calendars(calendars: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    for name, values in calendars.items():
-        try:
-            parse_calendar(values)
-        except BadInput as error:
-            raise ValueError(f"{name}: {error.message}") from error
-    return calendars
-
-
 class SampleSettings(Section):
     """Sample shop, agents, numbers and menu. Switch off for real use once your own stand."""
 
@@ -230,9 +220,6 @@ class Settings(BaseSettings):
     )
     outbound: OutboundSettings = OutboundSettings()
     webhooks: dict[str, WebhookSettings] = {}
-    calendars: Annotated[dict[str, dict[str, Any]], AfterValidator(_calendars)] = Field(
-        {}, description='opening hours, e.g. {zone = "Asia/Shanghai", country = "CN", every_day = ["09:00-18:00"]}'
-    )
     sample: SampleSettings = SampleSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     split: SplitSettings = SplitSettings()

@@ -19,7 +19,7 @@ import structlog
 from app.admission import Admission
 from app.hooks import AllowedHooks
 from app.lookup import DeskLookup
-from app.menus import MenuFolder, calendars_of
+from app.menus import MenuFolder
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
 from core.db.outbox import EventLog
@@ -30,6 +30,7 @@ from core.prompts.library import PromptLibrary
 from ivr import ports
 from ivr.agi_line import MenuCalls
 from ivr.catalogue import SAMPLE, FlowCatalogue
+from ivr.nodes.form import Known
 from ivr.runner import Runner
 from pbx.agi_server import AgiServer
 from pbx.ami import ActionRefused, AmiAddress, AmiLink, LinkDown
@@ -104,7 +105,10 @@ class Telephony:
 
     def _make_menus(self) -> None:
         house = self.house
-        catalogue = FlowCatalogue({self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample")
+        catalogue = FlowCatalogue(
+            {self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample",
+            known=Known(hooks=frozenset(house.settings.webhooks)),
+        )  # fmt: skip
         catalogue.publish_file(SAMPLE, actor="system")
         self.menus = MenuFolder(self.plan.home / "flows", catalogue)
         self.menus.look()
@@ -112,7 +116,6 @@ class Telephony:
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
             prompts=PromptLibrary(), zone=ZoneInfo(house.settings.time_zone),
             webhooks=AllowedHooks(house.settings.webhooks),
-            calendars=calendars_of(house.settings.calendars, self.clock.now().year),
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))

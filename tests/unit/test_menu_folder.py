@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.menus import MenuFolder, calendars_of
+from app.menus import MenuFolder
 from core.events import DomainEvent
-from core.hours.model import Closed, Open, is_open
 from ivr.catalogue import SAMPLE, FlowCatalogue
 
 
@@ -92,10 +91,3 @@ def test_menus_may_go_through_each_other_and_follow_each_others_changes(tmp_path
     menus.look()
     after = catalogue.current("aviary")
     assert after is not None and after.version != before.version and "#" in after.places["zoo.ask"].exits
-
-
-def test_the_operators_calendars_know_the_holidays() -> None:
-    found = calendars_of({"shop": {"zone": "Asia/Shanghai", "country": "CN", "every_day": ["09:00-18:00"]}}, 2026)
-    assert is_open(found["shop"], datetime(2026, 11, 24, 3, tzinfo=UTC)) == Open(datetime(2026, 11, 24, 10, tzinfo=UTC))
-    closed = is_open(found["shop"], datetime(2026, 10, 1, 3, tzinfo=UTC))
-    assert isinstance(closed, Closed) and closed.reason == "holiday"

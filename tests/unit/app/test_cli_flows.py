@@ -76,6 +76,13 @@ def test_faults_of_flow_and_cases_are_told_with_file_and_line(copied: Path) -> N
     assert said("test", copied.with_name("nothing.yaml")).exit_code == 2
 
 
+def test_queues_are_checked_against_a_homes_settings(copied: Path) -> None:
+    (copied.parent / "aftercall.toml").write_text("[queues.sales]\nwrap_up_s = 5\n", encoding="utf-8")
+    assert said("check", copied).exit_code == 0
+    ended = said("check", copied, "--home", copied.parent)
+    assert ended.exit_code == 1 and "queue: there is no queue 'service'; there are sales" in ended.stdout
+
+
 def test_two_versions_are_compared_node_by_node(copied: Path) -> None:
     spoil(copied, "tries: 2", "tries: 3")
     spoil(copied, '    exits: {0: person, "*": main}\n', '    exits: {0: late-person, "*": main}\n')
