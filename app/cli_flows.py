@@ -197,6 +197,35 @@ def simulate(
         rows = simulator.say(line)
 
 
+@flows.command("set")
+def set_value(
+    file: File,
+    place: Annotated[str, typer.Argument(help="such as nodes.main.tries, or nodes.main.exits.2")],
+    value: Annotated[str, typer.Argument(help="the new value, as it would stand in the file")],
+) -> None:
+    """Change one value in a flow and keep everything else as it is, comments too; a flow with a fault is not written."""
+    from core.yaml_text import Refused
+    from core.yaml_text.tree import Scalar, read_tree
+    from ivr.check import check_text, flows_beside
+    from ivr.edit import NoSuchPlace, changed
+    from ivr.nodes.form import Known
+
+    try:
+        read = read_tree(f"v: {value}")[0].rows["v"]
+        given = read.value if isinstance(read, Scalar) and read.value is not None else value
+        text = changed(_read(file).decode(), place.split("."), given)
+    except (NoSuchPlace, Refused, UnicodeError) as error:
+        raise typer.BadParameter(str(error)) from error
+    issues = check_text(text, str(file), Known(flow=flows_beside(file.parent)))
+    for issue in issues:
+        print(issue)
+    if any(issue.severity == "error" for issue in issues):
+        raise typer.Exit(1)
+    whole = file.with_name(file.name + ".new")  # a house that runs never reads half a menu
+    whole.write_text(text, encoding="utf-8", newline="")
+    whole.replace(file)
+
+
 @flows.command()
 def diff(before: File, after: File) -> None:
     """What changed between two versions of a flow, node by node and exit by exit; exit 1 when something did."""

@@ -95,6 +95,20 @@ def test_two_versions_are_compared_node_by_node(copied: Path) -> None:
     assert said("diff", SAMPLE, SAMPLE).exit_code == 0
 
 
+def test_one_value_is_changed_and_every_comment_stays(copied: Path) -> None:
+    before = copied.read_text(encoding="utf-8")
+    assert said("set", copied, "nodes.main.tries", "3").exit_code == 0
+    assert copied.read_text(encoding="utf-8") == before.replace("tries: 2", "tries: 3", 1)
+    for place, value, told in (
+        ("nodes.main.tries", "9", "9 is not between 1 and 5"),
+        ("nodes.main.exits.1", "order-numbr", "did you mean 'order-number'?"),
+    ):
+        ended = said("set", copied, place, value)
+        assert ended.exit_code == 1 and told in ended.stdout
+    assert said("set", copied, "nodes.mian.tries", "3").exit_code == 2
+    assert copied.read_text(encoding="utf-8") == before.replace("tries: 2", "tries: 3", 1)
+
+
 def test_a_flow_is_drawn_with_every_node_and_exit() -> None:
     mermaid, dot = said("graph", SAMPLE).stdout, said("graph", SAMPLE, "--format", "dot").stdout
     assert mermaid.startswith("flowchart TD\n") and dot.startswith("digraph flow {\n") and dot.endswith("}\n")
