@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from app import cli_data, cli_rooms, cli_routing, cli_routing_sim
+from app import cli_data, cli_flows, cli_rooms, cli_routing, cli_routing_sim
 from app.cli_home import HomeOption, complain, home_folder
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_rooms.models, name="models")
-app.add_typer(cli_rooms.flows, name="flows")
+app.add_typer(cli_flows.flows, name="flows")
 app.add_typer(cli_routing.routing, name="routing")
 cli_routing_sim.join(cli_routing.routing)
 app.add_typer(cli_data.db, name="db")

@@ -1,4 +1,4 @@
-"""`aftercall models …` and `aftercall flows …`: doors into rooms that decide everything themselves."""
+"""`aftercall models …`: a door into a room that decides everything itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 models = typer.Typer(help="Speech models for transcription.", no_args_is_help=True)
-flows = typer.Typer(help="Voice menus.", no_args_is_help=True)
 
 
 @models.command()
@@ -47,22 +46,3 @@ def list_models() -> None:
             else f"{model.language}: {model.name} ({model.path})"
         )
     raise typer.Exit(1 if all(isinstance(model, NoModel) for model in found) else 0)
-
-
-@flows.command()
-def check(files: Annotated[list[Path], typer.Argument(help="flow files (YAML)")]) -> None:
-    """Read flow files as the product would; one line for each fault, exit 1 when there is any."""
-    from ivr.check import check_text
-
-    faults = 0
-    for file in files:
-        try:
-            issues = check_text(file.read_bytes(), str(file))
-        except OSError as error:
-            raise typer.BadParameter(f"{file}: {error.strerror}") from error
-        faults += len(issues)
-        for issue in issues:
-            print(issue)
-        if not issues:
-            print(f"{file}: good")
-    raise typer.Exit(1 if faults else 0)

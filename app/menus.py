@@ -14,6 +14,7 @@ import structlog
 
 from core.errors import AftercallError
 from ivr.catalogue import FlowCatalogue
+from ivr.check import CASES
 
 LOOK_S = 1.0
 MOST = 50
@@ -25,6 +26,8 @@ class MenuFolder:
     def __init__(self, folder: Path, catalogue: FlowCatalogue) -> None:
         self._folder, self._catalogue = folder, catalogue
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._versions: list[str] = []
+        self._published: dict[str, str] = {}
         self.refused: dict[str, str] = {}
 
     async def run(self) -> None:
@@ -33,25 +36,40 @@ class MenuFolder:
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> None:
-        """Publishes what has changed since the last look."""
-        files = self._changed_files()
-        for file in files:
-            try:
-                flow = self._catalogue.publish_file(file, actor=f"file:{file.name}")
-            except AftercallError as error:
-                self.refused[file.name] = str(error)
-                structlog.get_logger().error("menu_refused", file=file.name, reason=str(error))
-            else:
-                self.refused.pop(file.name, None)
-                structlog.get_logger().info("menu_published", file=file.name, flow=flow.name, version=flow.version)
+        """Publishes what has changed since the last look. Menus may go through each other, in whatever order their files
+        stand: all are read again until nothing new comes of it."""
+        if not self._changed():
+            return
+        told = dict(self.refused)
+        for _ in self._seen:
+            versions = [self._publish(file) for file in self._seen]
+            if versions == self._versions:
+                break
+            self._versions = versions
+        for name, reason in self.refused.items():
+            if told.get(name) != reason:
+                structlog.get_logger().error("menu_refused", file=name, reason=reason)
 
-    def _changed_files(self) -> list[Path]:
-        there = {file: _mark(file) for file in sorted(self._folder.glob("*.yaml"))[:MOST]}
+    def _publish(self, file: Path) -> str:
+        """The version that came of it, or why nothing did."""
+        try:
+            flow = self._catalogue.publish_file(file, actor=f"file:{file.name}")
+        except AftercallError as error:
+            self.refused[file.name] = str(error)
+            return str(error)
+        self.refused.pop(file.name, None)
+        if self._published.get(file.name) != flow.version:
+            self._published[file.name] = flow.version
+            structlog.get_logger().info("menu_published", file=file.name, flow=flow.name, version=flow.version)
+        return flow.version
+
+    def _changed(self) -> bool:
+        files = [file for file in sorted(self._folder.glob("*.yaml")) if not file.name.endswith(CASES)]
+        there = {file: _mark(file) for file in files[:MOST]}
         for gone in self._seen.keys() - there.keys():
             self.refused.pop(gone.name, None)
-        changed = [file for file, mark in there.items() if self._seen.get(file) != mark]
-        self._seen = there
-        return changed
+        before, self._seen = self._seen, there
+        return any(before.get(file) != mark for file, mark in there.items())
 
 
 def _mark(file: Path) -> tuple[int, int]:

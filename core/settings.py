@@ -133,6 +133,13 @@ class OutboundSettings(Section):
         return allow
 
 
+class WebhookSettings(Section):
+    """A program of yours that menus may ask, by the name it has here and no other way."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]{1,500}$", description="where it is asked, by POST")]
+    token: SecretStr | None = Field(None, description="sent as `Authorization: Bearer`")
+
+
 class SampleSettings(Section):
     """Sample shop, agents, numbers and menu. Switch off for real use once your own stand."""
 
@@ -235,6 +242,7 @@ class Settings(BaseSettings):
         {}, description='opening hours by name, e.g. [calendars.shop] every_day = ["09:00-18:00"], sunday = []'
     )
     outbound: OutboundSettings = OutboundSettings()
+    webhooks: dict[str, WebhookSettings] = {}
     sample: SampleSettings = SampleSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     split: SplitSettings = SplitSettings()

@@ -7,6 +7,7 @@ kept; publishing the same text twice is one version.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from core.clock import Clock
@@ -37,7 +38,7 @@ class FlowCatalogue:
         self._dids = dict(dids)
         self._events = events
         self._clock = clock
-        self._known = known_here(known=known)
+        self._known = known_here(known=replace(known or Known(), flow=self.current))
         self._default = default
         self._current: dict[str, Flow] = {}
         self._versions: dict[tuple[str, str], Flow] = {}

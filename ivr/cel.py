@@ -12,9 +12,10 @@ from typing import Any
 
 import cel
 
+from core.yaml_text.words import did_you_mean
 from ivr.flow.model import FlowFault
 
-KNOWN = frozenset({"language", "level", "did", "vars", "order", "failed"})
+KNOWN = frozenset({"call", "caller", "order", "queue", "time", "vars", "language", "level", "did", "failed"})
 MOST_KEPT = 1000
 _POSITION = re.compile(r"<input>:1:(\d+): (?:Syntax error: )?(.*)")
 
@@ -35,7 +36,7 @@ class Expressions:
             return str(fault)
         unknown = sorted(set(program.variables()) - KNOWN - set(_BOUND.findall(text)))
         if unknown:
-            return f"'{unknown[0]}' is not known; there are {', '.join(sorted(KNOWN))}"
+            return f"'{unknown[0]}' is not known; {did_you_mean(unknown[0], KNOWN)}"
         return ""
 
     def evaluate(self, text: str, facts: Mapping[str, object]) -> object:

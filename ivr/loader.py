@@ -13,8 +13,11 @@ from typing import Any
 
 from core.errors import AftercallError
 from core.prompts.catalogue import LANGUAGES, NAME
+from core.yaml_text.words import did_you_mean
+from ivr.doubt import doubts
 from ivr.flow.model import Flow, Place
-from ivr.inspect import inspect
+from ivr.inspect import dead_ends, inspect
+from ivr.link import link
 from ivr.nodes.form import Build, ExitSpec, Known, NodeType, Reader
 from ivr.nodes.registry import NODE_TYPES
 from ivr.tree import Issue, Listing, Refused, Scalar, Table, Tree, read_tree
@@ -22,6 +25,7 @@ from ivr.tree import Issue, Listing, Refused, Scalar, Table, Tree, read_tree
 _TOP = ("name", "start", "person", "languages", "nodes")
 _COMMON = ("type", "exits", "next", "repeat", "note")
 MOST_NODES = 400
+ADD_NODE = "add it, or write another"
 KEYS = frozenset("0123456789*#")
 
 
@@ -42,8 +46,9 @@ def version_of(text: str | bytes) -> str:
 def load(text: str | bytes, source: str, known: Known | None = None) -> Flow:
     """The flow of `text`. `source` is what issues call the file. Raises FlowRefused."""
     flow, issues = read_flow(text, source, known or Known())
-    if flow is None or issues:
-        raise FlowRefused(issues)
+    errors = [issue for issue in issues if issue.severity == "error"]
+    if flow is None or errors:
+        raise FlowRefused(errors)
     return flow
 
 
@@ -57,7 +62,10 @@ def read_flow(text: str | bytes, source: str, known: Known) -> tuple[Flow | None
     loading.issues += [Issue(source, line, message) for line, message in doubled]
     flow = loading.flow(top, version_of(text))
     if flow is not None and not loading.broken:
-        loading.issues += inspect(flow, source)
+        flow, unlinked = link(flow, source, known.flow)
+        loading.issues += [*unlinked, *inspect(flow, source)]
+        if not loading.issues:
+            loading.issues += [*dead_ends(flow, source), *doubts(flow, source)]
     return flow, sorted(loading.issues, key=lambda issue: (issue.line, issue.field))
 
 
@@ -68,6 +76,7 @@ class _Loading:
         self.issues: list[Issue] = []
         self.broken = False  # exits cannot be trusted, so the graph is not looked at
         self.node = ""
+        self.person = ""
 
     def tell(self, line: int, message: str, field: str = "") -> None:
         self.issues.append(Issue(self.source, line, message, self.node, field))
@@ -82,9 +91,10 @@ class _Loading:
         if len(nodes.rows) > MOST_NODES:
             self.tell(nodes.line, f"a flow has at most {MOST_NODES} nodes", "nodes")
             return None
-        places = self._places(nodes, languages)
         name = self._name(top, "name")
-        start, person = self._target(top, "start", nodes), self._target(top, "person", nodes)
+        start, self.person = self._target(top, "start", nodes), self._target(top, "person", nodes)
+        person = self.person
+        places = self._places(nodes, languages)
         if person in places and places[person].kind not in ("handoff", "voicemail"):
             self.tell(
                 top.lines["person"],
@@ -119,13 +129,17 @@ class _Loading:
         if name not in nodes.rows:
             self.broken = True
             if NAME.fullmatch(name):
-                self.tell(top.lines[key], f"there is no node '{name}'", key)
+                self.tell(
+                    top.lines[key],
+                    f"there is no node '{name}'; {did_you_mean(name, nodes.rows, 'add it, or write another')}",
+                    key,
+                )
         return name
 
     def _unknown(self, table: Table, keys: tuple[str, ...], what: str) -> None:
         for key, line in table.lines.items():
             if key not in keys:
-                self.tell(line, f"'{key[:60]}' is not a key of {what}; there are {', '.join(keys)}")
+                self.tell(line, f"'{key[:60]}' is not a key of {what}; {did_you_mean(key, keys)}")
 
     def _places(self, nodes: Table, languages: tuple[str, ...]) -> dict[str, Place]:
         places: dict[str, Place] = {}
@@ -153,13 +167,15 @@ class _Loading:
             shown = kind.text[:40] if isinstance(kind, Scalar) else ""
             self.tell(
                 kind.line if kind else line,
-                f"'{shown}' is not a type of node; there are {', '.join(NODE_TYPES)}",
+                f"'{shown}' is not a type of node; {did_you_mean(shown, NODE_TYPES)}",
                 "type",
             )
             return None
         self._unknown(tree, (*_COMMON, *(field.name for field in node_type.fields)), f"a {node_type.name} node")
         values = self._values(node_type, tree, line, languages)
         exits = self._exits(node_type, tree, line, nodes, values)
+        if node_type.key_exits and values.get("zero") == "person" and self.person:
+            exits.setdefault("0", self.person)  # 0 for a person works everywhere unless it is switched off on purpose
         values["keys"] = [name for name in exits if name in KEYS]
         values["exits_given"] = frozenset(exits)
         repeat = tree.rows.get("repeat")
@@ -203,17 +219,21 @@ class _Loading:
         exits: dict[str, str] = {}
         for name, target in rows.items():
             at = table.lines.get(name, target.line)
-            if name not in specs and not (node_type.key_exits and name in KEYS):
+            if name not in specs and not (node_type.key_exits and name in KEYS) and not node_type.any_exits:
                 keys = "the keys 0–9, * and #, " if node_type.key_exits else ""
+                near = did_you_mean(name, specs, f"there are {keys}{', '.join(specs) or 'none'}")
                 self.tell(
                     at,
-                    f"'{name[:40]}' is not an exit of a {node_type.name} node; there are {keys}{', '.join(specs) or 'none'}",
+                    f"'{name[:40]}' is not an exit of a {node_type.name} node; {near}",
                     "exits",
                 )
             elif not isinstance(target, Scalar) or target.text not in nodes.rows:
                 self.broken = True
                 shown = target.text[:60] if isinstance(target, Scalar) else "a list or table"
-                self.tell(target.line, f"the exit '{name}' leads to '{shown}', and there is no such node", "exits")
+                near = did_you_mean(shown, nodes.rows, ADD_NODE)
+                self.tell(
+                    target.line, f"the exit '{name}' leads to '{shown}', and there is no such node; {near}", "exits"
+                )
             else:
                 exits[name] = target.text
         for spec in specs.values():

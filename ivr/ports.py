@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from core.phrases.model import Phrases
+from ivr.flow.session import Value
 
 # --- the caller's line
 
@@ -112,6 +113,27 @@ class Handoff(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class QueueStanding:
+    """How many wait, how long a new caller would (None = nobody can say), how many agents work for it."""
+
+    waiting: int
+    wait_s: float | None
+    agents: int
+
+
+class QueueDesk(Protocol):
+    async def standing(self, queue: str) -> QueueStanding | None:
+        """None when nobody can say."""
+        ...
+
+
+class Webhooks(Protocol):
+    async def call(self, hook: str, values: Mapping[str, Value], deadline_s: float) -> Mapping[str, object]:
+        """The answer of the program that the operator allows under the name `hook`. Raises when there is none."""
+        ...
+
+
 class Voicemail(Protocol):
     async def refusal(self, box: str) -> str:
         """ "" when a message can be left in `box` ("" = the common one)."""
@@ -176,6 +198,20 @@ class NoCallbacks:
 
     async def book(self, request: CallbackRequest) -> str:
         return "nobody calls back here"
+
+
+class NobodyCounts:
+    """No queue is counted here: flows go on by `unknown`."""
+
+    async def standing(self, queue: str) -> QueueStanding | None:
+        return None
+
+
+class NothingAllowed:
+    """The operator allows no webhook."""
+
+    async def call(self, hook: str, values: Mapping[str, Value], deadline_s: float) -> Mapping[str, object]:
+        raise LookupError(f"no webhook '{hook}' is allowed")
 
 
 class NoSessions:

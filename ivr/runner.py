@@ -7,9 +7,10 @@ failure of ours never leaves a caller in silence (they go to the fallback queue)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -25,11 +26,13 @@ from ivr.catalogue import FlowCatalogue
 from ivr.cel import Expressions
 from ivr.collect import collect
 from ivr.flow import engine
-from ivr.flow.model import Context, End, Flow, Remember, Step, Trigger
+from ivr.flow.model import UTC_ZONE, Context, End, Flow, Remember, Step, Trigger
 from ivr.flow.session import Session
 from ivr.flow.waits import (
+    AskQueue,
     CallBack,
     CallerGone,
+    CallWebhook,
     Collect,
     Done,
     HandOff,
@@ -40,11 +43,14 @@ from ivr.flow.waits import (
     Outcome,
     Play,
     Played,
+    QueueTold,
     Refused,
     Wait,
+    WebhookAnswered,
 )
 
 log = structlog.get_logger()
+T = TypeVar("T")
 PORT_S = 0.5  # how long a queue or box may take to say whether it takes the caller
 CALLBACK_S = 2.0  # how long a promise to call back may take to be made
 VARIABLES = {"node": "AC_NODE", "language": "AC_LANG", "level": "AC_LEVEL"}
@@ -64,8 +70,11 @@ class Runner:
         prompts: PromptLibrary | None = None,
         voicemail: ports.Voicemail | None = None,
         callbacks: ports.CallbackDesk | None = None,
+        queues: ports.QueueDesk | None = None,
+        webhooks: ports.Webhooks | None = None,
         expressions: Expressions | None = None,
         calendars: Mapping[str, Calendar] | None = None,
+        zone: ZoneInfo = UTC_ZONE,
         fallback_queue: str = "service",
     ) -> None:
         self._catalogue = catalogue
@@ -76,8 +85,11 @@ class Runner:
         self._prompts = prompts or PromptLibrary()
         self._voicemail = voicemail or ports.CommonBox()
         self._callbacks = callbacks or ports.NoCallbacks()
+        self._queues = queues or ports.NobodyCounts()
+        self._webhooks = webhooks or ports.NothingAllowed()
         self._expressions = expressions or Expressions()
         self._calendars = calendars or {}
+        self._zone = zone
         self._fallback_queue = fallback_queue
 
     async def run(
@@ -126,7 +138,7 @@ class Runner:
             step = engine.resume(flow, step.session, outcome, self._context())
 
     def _context(self) -> Context:
-        return Context(self._clock.now(), self._expressions.evaluate, self._calendars)
+        return Context(self._clock.now(), self._expressions.evaluate, self._calendars, self._zone)
 
     def _tell(self, step: Step) -> None:
         for event in step.events:
@@ -162,6 +174,10 @@ class Runner:
                 return await self._call_back(wait, session)
             case HangUp():
                 return await self._mark(line, {"AC_NEXT": "hangup"})
+            case AskQueue(queue):
+                return await self._queue_told(queue)
+            case CallWebhook():
+                return await self._call_webhook(line, wait)
 
     def _paths(self, phrases: Phrases, language: str) -> list[str]:
         found: list[str] = []
@@ -176,18 +192,48 @@ class Runner:
         request = ports.LookupRequest(
             session.interaction_id, wait.language, session.ani, wait.order_no, wait.second_factor
         )
-        async with asyncio.TaskGroup() as group:
-            asked = group.create_task(self._ask(request, wait.deadline_s))
-            await asyncio.wait({asked}, timeout=wait.filler_after_s)
-            if not asked.done():
-                played = await line.play(self._paths(wait.filler, wait.language), "")
-                if isinstance(played, ports.HungUp):
-                    asked.cancel()
-                    return CallerGone()
-            answer, took_ms = await asked
+        heard = await self._bridged(line, self._ask(request, wait.deadline_s), wait)
+        if heard is None:
+            return CallerGone()
+        answer, took_ms = heard
         first = answer.orders[0] if answer.orders else ports.OrderFacts("", "", "")
         facts = {"status": first.status, "count": len(answer.orders), **first.facts}
         return LookedUp(answer.kind, first.order_id, first.order_no, answer.level, answer.phrases, facts, took_ms)
+
+    async def _bridged(self, line: ports.Line, asking: Coroutine[Any, Any, T], wait: LookUp | CallWebhook) -> T | None:
+        """What comes of asking, with the filler meanwhile when it takes long; None = the caller is gone."""
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(asking)
+            await asyncio.wait({asked}, timeout=wait.filler_after_s)
+            if not asked.done() and wait.filler:
+                played = await line.play(self._paths(wait.filler, wait.language), "")
+                if isinstance(played, ports.HungUp):
+                    asked.cancel()
+                    return None
+            return await asked
+
+    async def _call_webhook(self, line: ports.Line, wait: CallWebhook) -> Outcome:
+        return await self._bridged(line, self._hooked(wait), wait) or CallerGone()
+
+    async def _hooked(self, wait: CallWebhook) -> WebhookAnswered:
+        """The answer, whatever happens."""
+        try:
+            async with asyncio.timeout(wait.deadline_s):
+                return WebhookAnswered("ok", await self._webhooks.call(wait.hook, wait.values, wait.deadline_s))
+        except TimeoutError:
+            return WebhookAnswered("slow")
+        except Exception as error:  # another's program: no fault of ours, whatever it did
+            log.warning("webhook_failed", hook=wait.hook, reason=f"{type(error).__name__}: {error}")
+            return WebhookAnswered("error")
+
+    async def _queue_told(self, queue: str) -> QueueTold:
+        try:
+            async with asyncio.timeout(PORT_S):
+                told = await self._queues.standing(queue)
+        except Exception:
+            log.exception("port_failed")
+            told = None
+        return QueueTold(True, told.waiting, told.wait_s, told.agents) if told else QueueTold(known=False)
 
     async def _ask(self, request: ports.LookupRequest, deadline_s: float) -> tuple[ports.LookupResult, float]:
         """The answer, whatever happens, and how many milliseconds it took."""
@@ -222,7 +268,7 @@ class Runner:
             "AC_SKILLS": ",".join(f"{name}:{level}" for name, level in sorted(wait.skills.items())),
             "AC_PROBLEM": wait.problem,
             "AC_LEVEL": session.level,
-            "AC_FACTS": _facts_of(session),
+            "AC_FACTS": _facts_of(session, wait.owner),
             "AC_NEXT": "queue",
         }
         if tier := session.facts()["vars"].get("tier"):
@@ -289,9 +335,8 @@ def _read(record: Mapping[str, Any] | None) -> Session | None:
         return None
 
 
-def _facts_of(session: Session) -> str:
-    """What routing may weigh, for the caller's ticket: the order found, its value, and what the flow set as `owner`."""
-    known = session.facts()
-    order, said = known["order"], known["vars"]
-    facts = {"order": order.get("id"), "value": order.get("total_minor"), "owner": said.get("owner")}
+def _facts_of(session: Session, owner: str) -> str:
+    """What routing may weigh, for the caller's ticket: the order found, its value, and the agent who should have them."""
+    order = session.facts()["order"]
+    facts = {"order": order.get("id"), "value": order.get("total_minor"), "owner": owner}
     return urlencode({name: value for name, value in facts.items() if value})

@@ -12,18 +12,21 @@ __all__ = ["MAX_BYTES", "Issue", "Listing", "Refused", "Scalar", "Table", "Tree"
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Something to mend: one clear sentence with its place. `line` counts from 1; 0 = the file as a whole."""
+    """Something to mend: one clear sentence with its place. `line` counts from 1; 0 = the file as a whole. `severity`: error
+    (the flow is refused) or warning (it is not, and somebody should look)."""
 
     source: str
     line: int
     message: str
     node: str = ""
     field: str = ""
+    severity: str = "error"
 
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}" if self.line else self.source
         what = f"node '{self.node}': " if self.node else ""
-        return f"{where}: {what}{self.field + ': ' if self.field else ''}{self.message}"
+        warned = "" if self.severity == "error" else f"{self.severity}: "
+        return f"{where}: {warned}{what}{self.field + ': ' if self.field else ''}{self.message}"
 
 
 def read_tree(text: str | bytes) -> tuple[Table, list[tuple[int, str]]]:

@@ -18,6 +18,7 @@ import structlog
 
 from app.admission import Admission
 from app.callback_desk import MenuCallbacks
+from app.hooks import AllowedHooks
 from app.lookup import DeskLookup, DeskWords
 from app.menus import MenuFolder
 from app.roles import ACD
@@ -120,14 +121,15 @@ class Telephony:
         house = self.house
         catalogue = FlowCatalogue(
             {self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample",
-            known=Known(calendars=frozenset(house.hours.calendars)),
+            known=Known(calendars=frozenset(house.hours.calendars), hooks=frozenset(house.settings.webhooks)),
         )  # fmt: skip
         catalogue.publish_file(SAMPLE, actor="system")
         self.menus = MenuFolder(self.plan.home / "flows", catalogue)
         self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
-            prompts=PromptLibrary(), calendars=house.hours.calendars, callbacks=self.callbacks,
+            prompts=PromptLibrary(), calendars=house.hours.calendars, zone=house.zone, callbacks=self.callbacks,
+            webhooks=AllowedHooks(house.settings.webhooks),
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))

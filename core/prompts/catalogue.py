@@ -31,6 +31,20 @@ _MENU = {
         "To speak to a person, press 0. For the main menu, press star.",
         "人工服务，请按0。返回主菜单，请按星号键。",
     ),
+    "menu-front": Wording(
+        "For your order, press 1. For returns and refunds, press 2. For a complaint, press 3. To speak to a person, press 0.",
+        "查询订单，请按1。退货退款，请按2。投诉，请按3。人工服务，请按0。",
+    ),
+    "menu-returns": Wording(
+        "To hear how your return stands, press 1. To return goods, press 2. To speak to a person, press 0.",
+        "查询退货进度，请按1。办理退货，请按2。人工服务，请按0。",
+    ),
+    "menu-closed": Wording(
+        "For the status of your order, press 1. To leave a message, press 2.", "查询订单，请按1。留言，请按2。"
+    ),
+    "menu-wait-or-message": Wording(
+        "To wait for an agent, press 1. To leave a message, press 2.", "继续等待，请按1。留言，请按2。"
+    ),
     "invalid-input": Wording("Sorry, that is not one of the choices.", "对不起，没有这个选项。"),
     "no-input": Wording("Sorry, I did not hear a key.", "对不起，没有收到您的按键。"),
     "callback-offer": Wording(
@@ -106,6 +120,7 @@ _ORDER = {
 }
 
 _RETURNS = {
+    "returns-none": Wording("There is no return for this order.", "该订单没有退货记录。"),
     "returns-how": Wording(
         "You can return goods within fourteen days. A person will arrange it.",
         "收货后十四天内可以退货，请联系人工服务办理。",
@@ -113,6 +128,11 @@ _RETURNS = {
 }
 
 _PERSON = {
+    "complaint-sorry": Wording("We are sorry. You will be served first.", "非常抱歉，我们将优先为您服务。"),
+    "queue-long": Wording(
+        "Many people are calling now. You may wait longer than usual.", "目前来电较多，等待时间可能较长。"
+    ),
+    "closed-holiday": Wording("Today is a public holiday.", "今天是法定节假日。"),
     "connecting": Wording("We are connecting you to an agent.", "正在为您转接人工服务。"),
     "queue-busy": Wording(
         "All agents are busy. We will be with you soon.",

@@ -22,6 +22,7 @@ from ivr.flow.model import (
     Leave,
     Limits,
     NotProved,
+    Passage,
     Remember,
     Report,
     Step,
@@ -102,7 +103,9 @@ def _sprint(
     reports: list[Effect] = []
     session = before
     entered = 0
+    trail: list[Passage] = []
     while True:
+        by = ""
         if fault is not None:
             target = _after(fault, flow, session, reports)
             fault = None
@@ -111,10 +114,11 @@ def _sprint(
             events += turn.events
             reports += [Report(session.node, message) for message in turn.reports]
             if isinstance(turn.then, End):
-                return _finish(flow, before, turn.then, context, events, reports, session)
+                return replace(_finish(flow, before, turn.then, context, events, reports, session), trail=tuple(trail))
             if not isinstance(turn.then, Leave):
-                return _wait(before, session, turn, context, events, reports)
-            target = flow.places[session.node].exits.get(turn.then.exit) or flow.person
+                return replace(_wait(before, session, turn, context, events, reports), trail=tuple(trail))
+            by = turn.then.exit
+            target = flow.places[session.node].exits.get(by) or flow.person
         entered += 1
         visits = session.visits.get(target, 0) + 1
         if (
@@ -128,8 +132,10 @@ def _sprint(
                 or session.steps > limits.steps_of_a_call
                 or entered > limits.nodes_without_wait + 3
             ):
-                return _finish(flow, before, End("error", error="limit"), context, events, reports, session)
-            target, visits = flow.person, session.visits.get(flow.person, 0) + 1
+                ended = _finish(flow, before, End("error", error="limit"), context, events, reports, session)
+                return replace(ended, trail=tuple(trail))
+            target, visits, by = flow.person, session.visits.get(flow.person, 0) + 1, ""
+        trail.append(Passage(session.node, by, target))
         session = replace(
             session, node=target, place={}, steps=session.steps + 1, visits={**session.visits, target: visits}
         )

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from core.events.base import DomainEvent
 from core.hours.model import Calendar
 from ivr.flow.session import Session
 from ivr.flow.waits import Outcome, Wait
 
+UTC_ZONE = ZoneInfo("UTC")
 # Evaluates an expression over facts. Raises FlowFault when it cannot.
 Evaluate = Callable[[str, Mapping[str, object]], object]
 
@@ -36,11 +38,21 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The world at this step: the time (UTC), calendars by name, and who evaluates expressions."""
+    """The world at this step: the time (UTC), the shop's zone, calendars by name, and who evaluates expressions."""
 
     at: datetime
     evaluate: Evaluate
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    zone: ZoneInfo = UTC_ZONE
+
+    def facts(self, session: Session) -> Mapping[str, object]:
+        """What expressions may ask about: the session's facts, and the time on the shop's wall."""
+        wall = self.at.astimezone(self.zone)
+        time = {
+            "hour": wall.hour, "minute": wall.minute, "weekday": wall.isoweekday(), "day": wall.day, "month": wall.month,
+            "date": wall.date().isoformat(),
+        }  # fmt: skip
+        return {**session.facts(), "time": time}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +102,23 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """From one node into the next. `exit` "" = not by an exit: a start, a fault, a limit."""
+
+    node: str
+    exit: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """What happened between two waits (a sprint), and what comes next."""
+    """What happened between two waits (a sprint), and what comes next. `trail`: the nodes entered, in order."""
 
     session: Session
     then: Wait | End
     events: tuple[DomainEvent, ...] = ()
     effects: tuple[Effect, ...] = ()
+    trail: tuple[Passage, ...] = ()
 
 
 class Node(Protocol):

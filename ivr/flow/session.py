@@ -14,6 +14,7 @@ from typing import Any
 
 Value = str | int | bool | float
 Json = dict[str, Any]
+QUEUE = ("name", "waiting", "wait_s", "agents")  # what a flow may know of a queue it asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,22 @@ class Session:
             raise ValueError(f"not a session: {error}") from error
 
     def holding(self, name: str) -> Value | None:
-        """A variable, or what the caller typed under this name."""
-        found = self.proved.get(name, self.variables.get(name))
+        """A variable, what the caller typed under this name, or a fact of the order that was found."""
+        order = self.proved.get("order", {})
+        found = self.proved.get(name, self.variables.get(name, order.get(name)))
         return found if isinstance(found, str | int | bool | float) else None
 
     def facts(self) -> Json:
-        """What expressions may ask about. `order` is empty until one was found."""
+        """What expressions may ask about. `order` is empty until one was found, `queue` until one was asked."""
+        queue = {name: self.variables[f"queue_{name}"] for name in QUEUE if f"queue_{name}" in self.variables}
+        caller = {
+            "number": self.ani, "level": self.level, "known": bool(self.variables.get("known", False)),
+            "tier": str(self.variables.get("tier", "")),
+        }  # fmt: skip
         return {
+            "call": {"did": self.did, "language": self.language, "failed": self.failed, "steps": self.steps},
+            "caller": caller,
+            "queue": queue,
             "language": self.language,
             "level": self.level,
             "did": self.did,

@@ -56,12 +56,14 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class HandOff:
-    """Give the caller to a queue. `skills` → least proficiency 1–5. Outcomes: Done, Refused."""
+    """Give the caller to a queue. `skills` → least proficiency 1–5; `owner`: the agent who should have them. Outcomes: Done,
+    Refused."""
 
     queue: str
     skills: Mapping[str, int] = field(default_factory=dict)
     priority: int = 0
     problem: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,26 @@ class HangUp:
     """End the call. Outcome: Done."""
 
 
-Wait = Play | Collect | LookUp | HandOff | LeaveVoicemail | CallBack | HangUp
+@dataclass(frozen=True, slots=True)
+class AskQueue:
+    """Ask how a queue stands. Outcome: QueueTold, at once or not at all."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallWebhook:
+    """Ask another program that the operator allows under the name `hook`. `filler` as in LookUp. Outcome: WebhookAnswered."""
+
+    hook: str
+    values: Mapping[str, str | int | bool | float]
+    language: str
+    filler: Phrases = ()
+    filler_after_s: float = 0.8
+    deadline_s: float = 3.0
+
+
+Wait = Play | Collect | LookUp | HandOff | LeaveVoicemail | CallBack | HangUp | AskQueue | CallWebhook
 
 
 # --- outcomes
@@ -126,6 +147,24 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueTold:
+    """How many wait, how long it would take (None = nobody can say), how many agents work. Not `known` = no answer."""
+
+    known: bool = True
+    waiting: int = 0
+    wait_s: float | None = None
+    agents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswered:
+    """`kind`: ok, slow, error."""
+
+    kind: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The caller has been handed on."""
 
@@ -142,4 +181,4 @@ class CallerGone:
     """The caller hung up; may come in place of any other outcome."""
 
 
-Outcome = Played | Keys | NoInput | LookedUp | Done | Refused | CallerGone
+Outcome = Played | Keys | NoInput | LookedUp | QueueTold | WebhookAnswered | Done | Refused | CallerGone

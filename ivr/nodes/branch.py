@@ -23,7 +23,7 @@ class Branch:
     cases: Mapping[str, str]
 
     def enter(self, session: Session, context: Context) -> Turn:
-        facts = session.facts()
+        facts = context.facts(session)
         reports: list[str] = []
         for exit_name, expression in self.cases.items():
             try:
@@ -45,7 +45,7 @@ def _build(values: Mapping[str, Any], build: Build) -> Node:
 
 TYPE = NodeType(
     name="branch",
-    summary="Chooses the way by expressions over language, level, vars, order, did, failed.",
+    summary="Chooses the way by expressions over call, caller, order, queue, time, vars, language, level, did, failed.",
     fields=(Field("cases", "expressions", required=True, help="exit name: expression, the first true one wins"),),
     exits=(ExitSpec("else", required=True),),
     build=_build,

@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from ivr.flow.model import Node
+from core.yaml_text.words import did_you_mean
+from ivr.flow.model import Flow, Node
 from ivr.nodes.spoken import WORD, read_spoken
 from ivr.tree import Listing, Scalar, Table, Tree
 
 SKILL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+AGENT = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ NO_MATCH = ExitSpec("no-match", help="no usable input, after all tries")
 @dataclass(frozen=True, slots=True)
 class Field:
     """One line of a node's form. `kind`: spoken, text, word, number, seconds, flag, key, choice, expression, expressions,
-    queue, skills, calendar, language, value. `low`/`high` bound numbers and seconds."""
+    queue, skills, calendar, language, value, values, date, flow, hook, agent. `low`/`high` bound numbers and seconds."""
 
     name: str
     kind: str
@@ -57,7 +60,8 @@ class Build:
 @dataclass(frozen=True, slots=True)
 class NodeType:
     """A row of the registry. `takes_keys`: the caller can press something here. `free_exits`: names of exits that the
-    filled form brings along (a menu's keys, a branch's cases). `personal`: the form says it asks for proof."""
+    filled form brings along (a menu's keys, a branch's cases). `any_exits`: another flow says which there are. `personal`: the
+    form says it asks for proof."""
 
     name: str
     summary: str
@@ -70,6 +74,7 @@ class NodeType:
     ends: bool = False
     key_exits: bool = False
     case_field: str = ""
+    any_exits: bool = False
     personal: Callable[[Mapping[str, Any]], bool] = field(default=lambda values: False)
 
 
@@ -81,6 +86,8 @@ class Known:
     queues: frozenset[str] | None = None
     skills: frozenset[str] | None = None
     calendars: frozenset[str] | None = None
+    hooks: frozenset[str] | None = None
+    flow: Callable[[str], Flow | None] | None = None  # the current version of another flow
     compile_expression: Callable[[str], str] | None = None  # "" = good, else what is wrong
 
 
@@ -180,6 +187,31 @@ class Reader:
     def _value(self, spec: Field, tree: Tree) -> Any:
         return self._is(tree, (str, int, float, bool), "a single value")
 
+    def _values(self, spec: Field, tree: Tree) -> Any:
+        if not isinstance(tree, Table) or not tree.rows:
+            self._tell(tree.line, "a table of exit names and values is wanted")
+            return None
+        found: dict[str, tuple[str, ...]] = {}
+        taken: dict[str, str] = {}
+        for name, row in tree.rows.items():
+            items = row.items if isinstance(row, Listing) else [row]
+            texts = [item.text for item in items if isinstance(item, Scalar)]
+            if not texts or len(texts) != len(items):
+                self._tell(tree.lines[name], f"'{name[:40]}' needs a value, or a list of values")
+            for text in texts:
+                if text in taken:
+                    self._tell(tree.lines[name], f"the value '{text[:40]}' leads to '{taken[text]}' already")
+                taken.setdefault(text, name)
+            found[name] = tuple(texts)
+        return found
+
+    def _date(self, spec: Field, tree: Tree) -> Any:
+        try:
+            return date.fromisoformat(tree.text if isinstance(tree, Scalar) else "")
+        except ValueError:
+            self._tell(tree.line, "a day like 2026-11-24 is wanted")
+            return None
+
     def _named(self, tree: Tree, what: str, names: frozenset[str] | None) -> Any:
         text = self._is(tree, str, f"the name of a {what}")
         if text is None:
@@ -188,12 +220,25 @@ class Reader:
             self._tell(tree.line, f"'{text}' is not a name")
             return None
         if names is not None and text not in names:
-            self._tell(tree.line, f"there is no {what} '{text}'; there are {', '.join(sorted(names)) or 'none'}")
+            self._tell(tree.line, f"there is no {what} '{text}'; {did_you_mean(text, names)}")
             return None
         return text
 
     def _queue(self, spec: Field, tree: Tree) -> Any:
         return self._named(tree, "queue", self._known.queues)
+
+    def _hook(self, spec: Field, tree: Tree) -> Any:
+        return self._named(tree, "webhook", self._known.hooks)
+
+    def _flow(self, spec: Field, tree: Tree) -> Any:
+        return self._named(tree, "flow", None)
+
+    def _agent(self, spec: Field, tree: Tree) -> Any:
+        text = tree.text if isinstance(tree, Scalar) else ""
+        if not AGENT.fullmatch(text):
+            self._tell(tree.line, f"'{text[:40]}' is not an agent's extension")
+            return None
+        return text
 
     def _calendar(self, spec: Field, tree: Tree) -> Any:
         return self._named(tree, "calendar", self._known.calendars)

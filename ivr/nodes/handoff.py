@@ -26,6 +26,7 @@ class HandoffNode:
     priority: int = 0
     problem: str = ""
     refused_goes_on: bool = False
+    agent: str = ""
 
     def enter(self, session: Session, context: Context) -> Turn:
         session = replace(session, ahead="")
@@ -50,8 +51,11 @@ class HandoffNode:
         return Turn(session, End("error", queue=self.queue, error="neither a person nor a message box"))
 
     def _hand_off(self, session: Session) -> Turn:
-        wait = HandOff(self.queue, self.skills, self.priority, self._problem(session))
+        wait = HandOff(self.queue, self.skills, self.priority, self._problem(session), self._owner(session))
         return Turn(replace(session, place={"asked": 1}), wait)
+
+    def _owner(self, session: Session) -> str:
+        return self.agent or str(session.variables.get("owner", ""))
 
     def _problem(self, session: Session) -> str:
         return self.problem or str(session.variables.get("problem", ""))
@@ -60,19 +64,20 @@ class HandoffNode:
 def _build(values: Mapping[str, Any], build: Build) -> Node:
     return HandoffNode(
         values["queue"], values["say"], values["skills"], values["priority"], values["problem"],
-        "refused" in values["exits_given"],
+        "refused" in values["exits_given"], values["agent"],
     )  # fmt: skip
 
 
 TYPE = NodeType(
     name="handoff",
-    summary="Gives the caller to a queue.",
+    summary="Gives the caller to a queue, and there to a certain agent first when one is named.",
     fields=(
         Field("queue", "queue", required=True),
         Field("say", "spoken", default=(), help="said before; cannot be stopped by a key"),
         Field("skills", "skills", default={}, help="skill: least level 1–5"),
         Field("priority", "number", default=0, low=0, high=10, help="higher is served first"),
         Field("problem", "text", default="", help="what the agent reads; else the variable `problem`"),
+        Field("agent", "agent", default="", help="the agent who should have them first; else the variable `owner`"),
     ),
     exits=(ExitSpec("refused", help="the queue does not take the caller"),),
     build=_build,

@@ -1,5 +1,6 @@
 """One key chooses where to go. The exits are named after the keys.
 
+0 leads to a person everywhere, whether the file says so or not; `zero: off` switches that off.
 No key or a wrong one: said so, asked again, and after `tries` on to a person (or wherever the file says).
 """
 
@@ -70,6 +71,7 @@ TYPE = NodeType(
     fields=(
         Field("say", "spoken", required=True, help="what can be chosen; any key stops it"),
         Field("tries", "number", default=3, low=1, high=5, help="how often it is asked"),
+        Field("zero", "choice", default="person", choices=("person", "off"), help="what 0 does when it is no exit"),
         Field("first_digit_s", "seconds", default=5.0, low=1, high=30, help="how long to wait for the key"),
     ),
     exits=(NO_INPUT, NO_MATCH),

@@ -24,7 +24,7 @@ class SetVariable:
         value: object = self.value
         if self.expression:
             try:
-                value = context.evaluate(self.expression, session.facts())
+                value = context.evaluate(self.expression, context.facts(session))
             except FlowFault as fault:
                 return Turn(session, Leave("next"), (), (str(fault),))
         if not isinstance(value, str | int | bool | float):

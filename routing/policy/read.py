@@ -6,7 +6,6 @@ looked at all the same.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from core.hours.model import Span
 from core.prompts.catalogue import LANGUAGES
 from core.yaml_text import Listing, Scalar, Table, Tree
 from core.yaml_text.tree import joined
+from core.yaml_text.words import did_you_mean
 from routing.policy.document import Known, Problem, QueueSurge
 from routing.policy.form import (
     BAND,
@@ -60,18 +60,6 @@ def spot(tree: Tree) -> Spot:
 
 def key_spot(table: Table, key: str) -> Spot:
     return Spot(table.lines[key], table.columns.get(key, 0))
-
-
-def did_you_mean(word: str, known: Iterable[str], more: str = "") -> str:
-    """ "did you mean 'ring_s'?", or else which words there are."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word[:64], names, 1, 0.6) or difflib.get_close_matches(
-        word[:64].lower(), names, 1, 0.6
-    )
-    if near:
-        return f"did you mean '{near[0]}'?"
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return more or (f"there are {shown}" if names else "there are none")
 
 
 class Reading:

@@ -47,3 +47,47 @@ def test_a_file_with_a_fault_is_refused_whole_with_its_line_and_the_version_befo
     file.unlink()
     menus.look()
     assert menus.refused == {} and catalogue.current("sample") is after
+
+
+def test_scenarios_beside_a_menu_are_no_menu(tmp_path: Path) -> None:
+    catalogue = FlowCatalogue({}, Told(), Clock())
+    menus = MenuFolder(tmp_path, catalogue)
+    for file in (SAMPLE, SAMPLE.with_name("sample.cases.yaml")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    menus.look()
+    assert menus.refused == {} and catalogue.current("sample") is not None
+
+
+PART = """\
+name: zoo
+start: ask
+person: help
+nodes:
+  ask: {type: menu, say: [menu-person-or-main], exits: {"*": back}}
+  back: {type: return}
+  help: {type: handoff, queue: service}
+"""
+OUTER = """\
+name: aviary
+start: zoo
+person: person
+nodes:
+  zoo: {type: flow, flow: zoo, exits: {done: person}}
+  person: {type: handoff, queue: service}
+"""
+
+
+def test_menus_may_go_through_each_other_and_follow_each_others_changes(tmp_path: Path) -> None:
+    catalogue = FlowCatalogue({}, Told(), Clock())
+    menus = MenuFolder(tmp_path, catalogue)
+    (tmp_path / "a.yaml").write_text(OUTER, encoding="utf-8")
+    menus.look()
+    assert "there is no flow 'zoo'" in menus.refused["a.yaml"]
+    (tmp_path / "z.yaml").write_text(PART, encoding="utf-8")
+    menus.look()
+    before = catalogue.current("aviary")
+    assert menus.refused == {} and before is not None
+    (tmp_path / "z.yaml").write_text(PART.replace('"*": back', '"#": back'), encoding="utf-8")
+    menus.look()
+    after = catalogue.current("aviary")
+    assert after is not None and after.version != before.version and "#" in after.places["zoo.ask"].exits

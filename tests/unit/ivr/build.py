@@ -26,8 +26,19 @@ FOUND = LookupResult(
     (Prompt("order-your-order"), Digits("20261234"), Prompt("order-state-delayed"), Money(12950, "CNY")),
     "second_factor",
 )
+PART = """\
+name: part
+start: ask
+person: help
+nodes:
+  ask: {type: menu, say: [menu-person-or-main], tries: 1, exits: {"*": back, 0: give-up, no-input: back}}
+  back: {type: return}
+  give-up: {type: return, result: person}
+  help: {type: handoff, queue: service}
+"""
 KNOWN = known_here(
     known=Known(
+        flow=lambda name: load(PART, "part.yaml") if name == "part" else None,
         queues=frozenset({"service", "express"}),
         skills=frozenset({"sales", "zh"}),
         calendars=frozenset({"shop"}),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import re
+import resource
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -125,3 +129,41 @@ def test_a_damaged_sample_is_good_or_refused_but_never_an_exception(data: st.Dat
             lines[at], lines[other] = lines[other], lines[at]
     for issue in check_text("\n".join(lines), "damaged.yaml", KNOWN):
         assert issue.message and "\n" not in str(issue)
+
+
+SMALL = """\
+name: small
+start: ask
+person: person
+nodes:
+  ask: {type: menu, say: [menu-main], tries: 2, exits: {1: found, 2: closed}}
+  found: {type: set, variable: seen, value: 1, next: ask}
+  closed: {type: hours, calendar: shop, exits: {open: ask, closed: bye}}
+  bye: {type: hangup, say: [goodbye]}
+  person: {type: handoff, queue: service}
+"""
+DAMAGE = ("{", "}", "[", ":", "&a ", "*a", "!!x ", '"', "\x07", "zz", "  ", "\n", "-1", "9" * 30, "é", "a" * 300)
+
+
+def test_two_hundred_damaged_files_are_refused_with_file_and_line_in_little_memory() -> None:
+    chance = random.Random(20261124)
+    refused = 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(200):
+        at, text = chance.randrange(len(SMALL)), SMALL
+        damaged = text[:at] + chance.choice(DAMAGE) + text[at + chance.randrange(4) :]
+        issues = [issue for issue in check_text(damaged, "f.yaml", KNOWN) if issue.severity == "error"]
+        refused += bool(issues)
+        assert all(re.match(r"f\.yaml:[0-9]+: .", str(issue)) and issue.line for issue in issues), (damaged, issues)
+    assert refused > 150
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "kilobytes"
+
+
+@pytest.mark.parametrize("text", [BOMB, "[" * 20_000], ids=["bomb", "deep"])
+def test_what_wants_to_grow_is_stopped_while_it_is_small(text: str) -> None:
+    tracemalloc.start()
+    try:
+        assert check_text(text, "evil.yaml")
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()

@@ -12,7 +12,8 @@ from core.clock import ManualClock
 from core.events.base import from_record, to_record
 from core.events.ivr import FlowEnded, FlowPublished, FlowWaited
 from ivr.catalogue import SAMPLE, FlowCatalogue
-from ivr.collect import MOST, collect
+from ivr.collect import collect
+from ivr.flow.keys import MOST
 from ivr.flow.waits import Collect, Keys
 from ivr.loader import FlowRefused
 from ivr.ports import CommonBox, HungUp, KnownQueues, NoSessions, Played
