@@ -96,7 +96,7 @@ class AcdRole:
         self.acd.announcer.words = self._order_words()
         self.acd.announcer.pace.remember(contacts)
         if house.telephony is not None:
-            house.telephony.callbacks.do = Verbs(self.acd).callback
+            house.telephony.queue_owner.ask = Verbs(self.acd).ask
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
 
@@ -346,7 +346,7 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up, "call": self._call,
-            "callback": self.callback,
+            "callback": self._callback, "queue_now": self._queue_now,
             "situation": self._situation, "move": self._move, "give": self._give, "agent_why": self._agent_why,
             "item_why": self._item_why,
         }  # fmt: skip
@@ -377,8 +377,16 @@ class Verbs:
     async def _call(self, body: Json) -> Json:
         return await self._acd.calls.do(body)
 
-    async def callback(self, body: Json) -> Json:
+    async def ask(self, verb: str, body: Json) -> Json:
+        """For who sits in the same process."""
+        told: Json = await self.by_name()[verb](body)
+        return told
+
+    async def _callback(self, body: Json) -> Json:
         return self._acd.callbacks.do(body)
+
+    async def _queue_now(self, body: Json) -> Json:
+        return self._acd.announcer.queue_now(body["queue"])
 
     async def _set_state(self, body: Json) -> Json:
         agent = self._acd.set_state(body["extension"], body["state"], body["reason"], actor=body["actor"])

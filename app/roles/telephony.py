@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.admission import Admission
-from app.callback_desk import MenuCallbacks
 from app.hooks import AllowedHooks
 from app.lookup import DeskLookup, DeskWords
+from app.menu_desk import MenuCallbacks, MenuQueues, QueueOwner
 from app.menus import MenuFolder
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from app.house import House
 
 PROOF_S = 2.0
-CALLBACK_S = 1.5
+ASK_S = 1.5
 TOLD_S = 1.2  # a beat, and a tick of the dialplan's watchdog
 LOOK_S = 0.2
 KEEP_LEGS = 5000
@@ -80,7 +80,7 @@ class Telephony:
         self._routed_since = 0.0
         self._may_record = True
         self.admission: Admission | None = None
-        self.callbacks = MenuCallbacks()
+        self.queue_owner = QueueOwner()
         self._make_link()
         self._make_menus()
         self.orders: OrdersFromAfar | None = None
@@ -90,7 +90,7 @@ class Telephony:
             self.links.calls = lambda: len(self.board.calls()) if self.board is not None else 0
             if ACD not in house.roles:
                 self.orders = OrdersFromAfar(self.links, self.control, self.heartbeat)
-                self.callbacks.do = self._ask_acd
+                self.queue_owner.ask = self._ask_acd
                 self.links.routed = lambda: self._routed_for_s() > TOLD_S
 
     def lasting(self) -> list[Any]:
@@ -128,7 +128,8 @@ class Telephony:
         self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
-            prompts=PromptLibrary(), calendars=house.hours.calendars, zone=house.zone, callbacks=self.callbacks,
+            prompts=PromptLibrary(), calendars=house.hours.calendars, zone=house.zone, callbacks=MenuCallbacks(self.queue_owner),
+            queues=MenuQueues(self.queue_owner),
             webhooks=AllowedHooks(house.settings.webhooks),
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
@@ -190,7 +191,7 @@ class Telephony:
         """Somebody else's from now on: no fact is told and nobody is moved by us any more."""
         self.heartbeat.disown()
         if self.orders is None:
-            self.callbacks.do = None
+            self.queue_owner.ask = None
         self._on_event, self._on_up, self._on_down = (lambda _e: None), None, (lambda _r: None)
         self.board = None
         if self.links is not None:
@@ -209,10 +210,10 @@ class Telephony:
         await self.allow_recording(bool(body["allowed"]))
         return {}
 
-    async def _ask_acd(self, order: Json) -> Json:
-        """A menu here wants a callback of the owner of the queues elsewhere."""
+    async def _ask_acd(self, verb: str, order: Json) -> Json:
+        """A menu here asks the owner of the queues elsewhere."""
         assert self.links is not None
-        return await self.links.ask(ACD, "callback", order, deadline_s=CALLBACK_S)
+        return await self.links.ask(ACD, verb, order, deadline_s=ASK_S)
 
     def live_calls(self) -> set[str] | None:
         """Whose callers are on the line; None while there is no link to know it by."""

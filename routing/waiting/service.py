@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from core.errors import NotFound
 from core.events import DomainEvent
 from core.events.routing import SegmentEnded, WrapUpEnded
 from core.phrases.model import Phrases
@@ -30,6 +31,7 @@ from routing.waiting import plan
 from routing.waiting.expected import Pace, expected_wait_s
 from routing.waiting.plan import Memory, Standing
 from routing.why import lacks
+from routing.wish import program
 
 ALSO: tuple[type[DomainEvent], ...] = (SegmentEnded, WrapUpEnded)
 AGAIN_S = 1.0
@@ -209,6 +211,20 @@ class Announcer:
             return 0
         wish = standing["wish"]
         return sum(not absence(agent) and lacks(agent, wish) is None for agent in self._book.agents.values())
+
+    def queue_now(self, queue: str) -> dict[str, Any]:
+        """How the queue stands for somebody who would come now: `waiting`, `wait_s` (None: nobody can say), `agents` at work who
+        may take them. Raises NotFound."""
+        if queue not in self._book.queues:
+            raise NotFound("queue", queue)
+        waiting = sum(item.queue == queue for item in self._book.waiting.values())
+        comes = WorkItem("", queue, "", self._book.clock.now())
+        wish = program(comes, self._book.pool.policy).stages[0].wish
+        able = [agent for agent in self._book.agents.values() if not absence(agent) and lacks(agent, wish) is None]
+        if any(agent.available for agent in able) and not waiting:
+            return {"waiting": 0, "wait_s": 0.0, "agents": len(able)}
+        wait_s = expected_wait_s(waiting + 1, len(able), self.pace.handle_s(queue))
+        return {"waiting": waiting, "wait_s": wait_s, "agents": len(able)}
 
     def _sounds(self, phrases: Phrases, language: str) -> list[str]:
         """Paths as Asterisk wants them; a prompt that has no sound is passed over, the rest is said."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import pytest
 
-from app.callback_desk import MenuCallbacks
-from ivr.ports import CallbackRequest
+from app.menu_desk import MenuCallbacks, MenuQueues, QueueOwner
+from app.roles.acd import Verbs
+from core.errors import NotFound
+from ivr.ports import CallbackRequest, QueueStanding
 from routing.calls.model import OutsideRules
 from tests.unit.routing.house import house
-from tests.virtual import virtual_time
+from tests.virtual import until, virtual_time
 
 
 def request(number: str = "13900000001", queue: str = "service") -> CallbackRequest:
@@ -20,10 +22,7 @@ async def test_a_callback_of_a_menu_stands_in_its_queue_and_names_the_call_in_wh
     async with house() as it:
         it.acd.calls.outside = OutsideRules(("1390",), 100, 30)
 
-        async def do(order: dict[str, Any]) -> dict[str, Any]:
-            return it.acd.callbacks.do(order)
-
-        desk = MenuCallbacks(do)
+        desk = MenuCallbacks(QueueOwner(Verbs(it.acd).ask))
         assert await desk.refusal(request()) == "" and it.acd.callbacks.entries() == []
         assert await desk.book(request()) == ""
         (entry,) = it.acd.callbacks.entries()
@@ -37,5 +36,26 @@ async def test_a_callback_of_a_menu_stands_in_its_queue_and_names_the_call_in_wh
 
 @virtual_time
 async def test_without_an_owner_of_the_queues_nobody_is_promised_anything() -> None:
-    desk = MenuCallbacks()
+    desk = MenuCallbacks(QueueOwner())
     assert await desk.refusal(request()) and await desk.book(request())
+    assert await MenuQueues(QueueOwner()).standing("service") is None
+
+
+@virtual_time
+async def test_a_menu_hears_how_a_queue_stands_for_whoever_would_come_now() -> None:
+    async with house("101", "102") as it:
+        desk = MenuQueues(QueueOwner(Verbs(it.acd).ask))
+        assert await desk.standing("service") == QueueStanding(0, 0.0, 2), "somebody is free"
+        for number, extension in enumerate(("101", "102")):
+            it.switch.arrive(f"n1-1.{number}")
+            await until(lambda extension=extension: it.switch.leg_of(extension) is not None)
+            it.switch.answer(extension)
+        it.switch.arrive("n1-1.5")
+        await it.live(1)
+        assert await desk.standing("service") == QueueStanding(1, None, 2), "no talk was seen yet: nobody can say"
+        it.acd.announcer.pace.remember([("service", 60.0)])
+        assert await desk.standing("service") == QueueStanding(1, 60.0, 2), (
+            "the second, and one ends every half minute"
+        )
+        with pytest.raises(NotFound):
+            await desk.standing("nowhere")
