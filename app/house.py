@@ -37,6 +37,7 @@ from orders_bridge.http_adapter import HttpShopAdapter
 from orders_bridge.service import OrderDesk
 from pbx.store import InteractionProjector
 from recordings.store import RecordingProjector
+from routing.crew.desk import CrewDesk
 from routing.policy.desk import PolicyDesk
 from routing.store import RoutingProjector
 
@@ -88,6 +89,7 @@ class House:
         self.jobs = JobQueue(self.database, self.clock, new_id)
         self.bus = RedisBus(plan.redis.url)
         self.policies = PolicyDesk(self.database, self.clock, document_of(self.settings), bus=self.bus)
+        self.crew = CrewDesk(self.database, self.clock, self.agents, bus=self.bus)
         self.leases = [self._lease(name) for name in self._owned()]
         if self.roles != ALL:
             self.links = Links(

@@ -29,6 +29,7 @@ class AgentView(Strict):
     in_use: bool
     available: bool
     skills: dict[str, int]
+    teams: list[str]
 
 
 class StateBody(Strict):
@@ -74,7 +75,7 @@ def agent_view(agent: Agent) -> AgentView:
     return AgentView(
         extension=agent.extension, name=agent.name, state=agent.state, reason=agent.reason, since=agent.since,
         until=agent.wrap_up_until, wanted=agent.wanted or "", reachable=agent.reachable, in_use=agent.in_use,
-        available=agent.available, skills=dict(agent.skills),
+        available=agent.available, skills=dict(agent.skills), teams=sorted(agent.teams),
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from routing.acd import Acd
 from routing.callbacks import http as callbacks_http
 from routing.callbacks.where import Where
 from routing.calls import http as controls_http
+from routing.crew import http as crew_http
 from routing.explain import AgentWhy, ItemWhy
 from routing.http import AgentView, QueueView, own_or_supervised
 from routing.model import item_from
@@ -103,6 +104,7 @@ class WebRole:
             *calls_http.routes(StoredCalls(house.reports)),
             *routing,
             *callbacks_http.routes(callbacks, house.reports, house.clock, Where(settings.country, house.zone)),
+            *crew_http.routes(house.crew, lambda: house.policies.document),
             *policy_http.routes(house.policies, situation, house.clock),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),

@@ -33,6 +33,24 @@ export interface WhyCandidate {
   reason: Reason | null
 }
 
+/** What an agent can do, or where they belong; `revision` goes back with a change. */
+export interface AgentSkills {
+  extension: string
+  skills: Record<string, number>
+  revision: number
+}
+
+export interface AgentTeams {
+  extension: string
+  teams: string[]
+  revision: number
+}
+
+export interface Named {
+  name: string
+  queues: string[]
+}
+
 export interface ItemWhy {
   interaction_id: string
   queue: string

@@ -50,6 +50,8 @@ from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
 from routing.calls import http as controls_http
+from routing.crew import http as crew_http
+from routing.crew.desk import CrewDesk
 from routing.model import AgentRecord
 from routing.policy import http as policy_http
 from routing.policy.desk import PolicyDesk
@@ -149,9 +151,15 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
 
         async with sample_shop() as (shop, _, _):
             desk = OrderDesk(shop, stream, clock, zone=ZoneInfo("Asia/Shanghai"), country="CN", storage=database)
+            policies = PolicyDesk(database, clock, Document(acd.book.pool.policy))
+
+            async def names() -> dict[str, str]:
+                return {user.extension: user.name for user in await users.all() if user.extension}
+
+            crew = CrewDesk(database, clock, names, apply=acd.add_agent)
             routes = [
                 *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
-                *policy_http.routes(PolicyDesk(database, clock, Document(acd.book.pool.policy)), situation, clock),
+                *policy_http.routes(policies, situation, clock), *crew_http.routes(crew, lambda: policies.document),
                 *controls_http.routes(acd.calls),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip

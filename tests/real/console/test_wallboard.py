@@ -120,6 +120,36 @@ async def test_one_click_tells_why_a_caller_waits_agent_by_agent(scene: Scene, o
     await expect(page.get_by_text(gone[language])).to_be_visible()
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_supervisor_gives_an_agent_a_skill_and_who_waits_for_it_is_served_at_once(
+    scene: Scene, opens: Opens, language: str
+) -> None:
+    scene.ready(ANNA)
+    window = await _wallboard(opens, scene, language=language)
+    page = window.page
+    await _choose(page, ANNA, "edit-ability")
+    skill, saved = page.get_by_test_id("ability-skill"), page.get_by_test_id("ability-told")
+    if language == "zh":  # what the first turn gave is there, and can be taken away
+        await expect(skill.and_(page.locator("[data-skill=express]"))).to_have_count(1)
+        await page.locator("[data-skill=express]").get_by_role("button").click()
+        await page.get_by_test_id("ability-save").click()
+        await expect(saved).to_have_text("已保存，并已生效。")
+        await expect(page.locator("[data-skill=express]")).to_have_count(0)
+    scene.arrive(f"n1-7.{language}", "express")
+    await page.get_by_test_id("new-skill").fill("express")
+    await page.get_by_test_id("add-skill").click()
+    await page.get_by_test_id("level-express").select_option("4")
+    await page.get_by_test_id("new-team").fill("vip")
+    await page.get_by_test_id("add-team").click()
+    assert await wrong_words(window, language, "vip") == []
+    assert (await window.violations(), await window.overflow()) == ([], [])
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "READY")
+    await page.get_by_test_id("ability-save").click()
+    await expect(saved).not_to_be_empty()
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "RESERVED")
+    assert scene.acd.book.agents[ANNA].skills["express"] == 4 and scene.acd.book.agents[ANNA].teams == {"vip"}
+
+
 async def test_a_supervisor_sets_an_agents_state_after_a_question_and_nobody_else_can(
     scene: Scene, opens: Opens
 ) -> None:
