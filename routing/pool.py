@@ -19,7 +19,7 @@ from routing.lane import Entry, Lane, standing
 from routing.model import WorkItem
 from routing.policy.model import Policy, QueuePolicy
 from routing.seats import Profile, Row, Seat
-from routing.wish import VOICE, Program, Wish, program, signature
+from routing.wish import VOICE, Program, Wish, program, signature, stage_no_at
 
 REMEMBERED = 4096
 TINY = 1e-9  # points; more than what rounding makes of equal sums
@@ -69,11 +69,7 @@ class Pool:
         self.drop(ix)
         queue = self.policy.queue(item.queue)
         steps = self._program(item, queue)
-        waited = now - since
-        stage_no = 0
-        while stage_no + 1 < len(steps.stages) and steps.stages[stage_no + 1].after_s <= waited:
-            stage_no += 1
-        entry = Entry(item, since, steps, stage_no, seen=self._seen.pop(ix, 0))
+        entry = Entry(item, since, steps, stage_no_at(steps, now - since), seen=self._seen.pop(ix, 0))
         if queue.last_agent_points:
             entry.personal = tuple(dict.fromkeys(ext for ext in (item.preferred, item.last_agent) if ext))
             entry.personal_points = queue.last_agent_points

@@ -5,6 +5,7 @@ export interface Reason {
   words: string
   facts: Record<string, string | number>
   hint: string
+  hint_id: string
 }
 
 export interface QueueWhy {
@@ -12,6 +13,7 @@ export interface QueueWhy {
   waiting: number
   could_take: number
   words: string
+  reason: Reason | null
 }
 
 export interface AgentWhy {
@@ -21,6 +23,7 @@ export interface AgentWhy {
   since: string | null
   available: boolean
   headline: string
+  summary: Reason
   reasons: Reason[]
   queues: QueueWhy[]
   before: number
@@ -68,6 +71,8 @@ export interface ItemWhy {
   widens_in_s: number | null
   agents: WhyCandidate[]
   chosen: string
+  reasons: Reason[]
+  chosen_for: Reason[]
 }
 
 export type ForcedState = 'READY' | 'NOT_READY' | 'OFFLINE'

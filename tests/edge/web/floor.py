@@ -187,6 +187,7 @@ class Scene:
     desk: PolicyDesk
     clock: SystemClock
     people: People
+    crew: CrewDesk
 
     def ready(self, *extensions: str) -> None:
         for extension in extensions:
@@ -304,7 +305,7 @@ async def floor(
             await asyncio.sleep(0)
             switch.connect()
             async with serve(app, "127.0.0.1", port) as bound:
-                scene = Scene(f"http://127.0.0.1:{bound}", acd, switch, hub, desk, clock, people)
+                scene = Scene(f"http://127.0.0.1:{bound}", acd, switch, hub, desk, clock, people, crew)
                 await scene.until(lambda: acd.link_up)
                 await scene.settle()
                 yield scene
