@@ -56,7 +56,7 @@ class Pool:
         self._turn_of: dict[tuple[str, str], int] = {}
         self._coming: list[tuple[float, str, int]] = []  # when whose next ring begins
         self._seen: dict[str, int] = {}  # how often those were overtaken who wait no more, and may come back
-        self._widened: list[tuple[str, int]] = []
+        self.widened: list[tuple[str, int]] = []  # who came to which ring in the last `settle`
         self._new_items: dict[str, None] = {}
         self._new_seats: dict[str, None] = {}
 
@@ -152,11 +152,6 @@ class Pool:
         self._new_items.clear()
         self._new_seats.clear()
         return made
-
-    def take_widened(self) -> list[tuple[str, int]]:
-        """Who has come to which ring since this was last asked."""
-        widened, self._widened = self._widened, []
-        return widened
 
     def next_widening(self) -> float | None:
         """When the next ring of somebody who waits begins."""
@@ -401,13 +396,14 @@ class Pool:
                 yield from lanes.values()
 
     def _widen(self, now: float) -> None:
+        self.widened = []
         while (at := self.next_widening()) is not None and at <= now:
             _, ix, stage_no = heappop(self._coming)
             entry = self._items[ix]
             self._step_out(entry)
             entry.stage_no = stage_no
             self._stand(entry)
-            self._widened.append((ix, stage_no))
+            self.widened.append((ix, stage_no))
 
     def _program(self, item: WorkItem, queue: QueuePolicy) -> Program:
         key = signature(item, queue)

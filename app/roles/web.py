@@ -101,7 +101,7 @@ class WebRole:
         )  # fmt: skip
         routes = [
             *auth_http.routes(house.users, house.clock),
-            *calls_http.routes(StoredCalls(house.reports)),
+            *calls_http.routes(StoredCalls(house.reports), lambda key: self.hub.board.calls.get(key)),
             *routing,
             *callbacks_http.routes(callbacks, house.reports, house.clock, Where(settings.country, house.zone)),
             *crew_http.routes(house.crew, lambda: house.policies.document),

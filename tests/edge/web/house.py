@@ -158,7 +158,8 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
 
             crew = CrewDesk(database, clock, names, apply=acd.add_agent)
             routes = [
-                *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
+                *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database), lambda key: hub.board.calls.get(key)),
+                *routing_http.routes(acd),
                 *policy_http.routes(policies, situation, clock), *crew_http.routes(crew, lambda: policies.document),
                 *controls_http.routes(acd.calls),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),

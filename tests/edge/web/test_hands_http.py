@@ -1,10 +1,14 @@
-"""Skills and teams over HTTP: who may see and change them, and one clear answer to each refusal."""
+"""Skills, teams and calls that go on, over HTTP: who may see and change them, and one clear answer to each refusal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from core.db.outbox import write_events
+from core.events import pbx, routing, to_record
+from orders_bridge.model import mask_phone
+from pbx.store import InteractionProjector
 from tests.edge.web.house import House, real_house
 
 
@@ -31,6 +35,34 @@ async def test_supervisors_change_skills_and_teams_and_agents_see_their_own(tmp_
         assert listed["items"] == [{"name": "vip", "agents": ["101"], "queues": [], "declared": False}]
         _, agents = await ask(house, "GET", "agents", "boss")
         assert [agent["teams"] for agent in agents["items"]] == [["vip"], []]
+
+
+async def test_a_call_that_goes_on_tells_how_it_is_handled_now_and_hides_whom_it_must(tmp_path: Path) -> None:
+    async with real_house(tmp_path) as house:
+        ix, now = "n1-7.1", house.acd.book.clock.now()
+        talk = {"interaction_id": ix, "at": now, "extension": "101"}
+        told = [
+            pbx.CallArrived(interaction_id=ix, at=now, ani="+8613812345678", dnis="800", channel="c"),
+            pbx.CallConnected(leg_id="l", offer_id="o", **talk),
+            routing.CallHandled(doing="conference", target_kind="number", target="+8613800001234", **talk),
+        ]
+        async with house.database.write() as conn:
+            await write_events(conn, "j", [(seq, to_record(event)) for seq, event in enumerate(told, 1)])
+            await InteractionProjector().project(conn, told)
+        for event in told:
+            house.hub.handle(event)
+        for who, number in (("agent", "+8613800001234"), ("other", mask_phone("+8613800001234"))):
+            _, story = await ask(house, "GET", f"calls/{ix}", who)
+            handled = story["now"]
+            assert (handled["state"], handled["agent"], handled["doing"]) == ("talking", "101", "conference")
+            assert handled["target"] == number
+            assert [m["data"].get("target") for m in story["timeline"]] == [
+                None,
+                None,
+                number if who == "agent" else None,
+            ]
+        _, over = await ask(house, "GET", "calls/n1-1.1", "agent")
+        assert over["now"] is None
 
 
 async def test_each_refusal_has_its_id_and_changes_nothing(tmp_path: Path) -> None:
