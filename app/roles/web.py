@@ -48,6 +48,7 @@ from routing.model import item_from
 from routing.policy import http as policy_http
 from routing.policy.dry_run import Situation, situation_from
 from routing.policy.http import situation_of
+from routing.quarters import http as quarters_http
 
 if TYPE_CHECKING:
     from app.house import House
@@ -105,6 +106,7 @@ class WebRole:
             *routing,
             *callbacks_http.routes(callbacks, house.reports, house.clock, Where(settings.country, house.zone)),
             *crew_http.routes(house.crew, lambda: house.policies.document),
+            *quarters_http.routes(house.reports, house.zone),
             *policy_http.routes(house.policies, situation, house.clock),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),

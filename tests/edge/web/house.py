@@ -58,6 +58,7 @@ from routing.policy.desk import PolicyDesk
 from routing.policy.document import Document
 from routing.policy.dry_run import Situation
 from routing.policy.model import Policy, QueuePolicy
+from routing.quarters import http as quarters_http
 from tests.edge.orders_bridge.shops import sample_shop
 
 PASSWORD = "a-password-of-the-tests-1"
@@ -160,7 +161,8 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
             routes = [
                 *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database), lambda key: hub.board.calls.get(key)),
                 *routing_http.routes(acd),
-                *policy_http.routes(policies, situation, clock), *crew_http.routes(crew, lambda: policies.document),
+                *policy_http.routes(policies, situation, clock), *quarters_http.routes(database, ZoneInfo("Asia/Shanghai")),
+                *crew_http.routes(crew, lambda: policies.document),
                 *controls_http.routes(acd.calls),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from core.db.outbox import write_events
 from core.events import pbx, routing, to_record
 from orders_bridge.model import mask_phone
 from pbx.store import InteractionProjector
+from routing.quarters.keeper import Keeper
 from tests.edge.web.house import House, real_house
 
 
@@ -81,3 +84,33 @@ async def test_each_refusal_has_its_id_and_changes_nothing(tmp_path: Path) -> No
             said = await ask(house, method, path, who, body)
             assert (said[0], said[1]["id"]) == (status, error_id), (who, path)
         assert await house.rows() == before
+
+
+async def test_quarters_of_an_hour_are_listed_by_the_clock_that_is_asked_for(tmp_path: Path) -> None:
+    came = datetime(2026, 11, 24, 1, 5, tzinfo=UTC)
+    async with real_house(tmp_path) as house:
+        queued = [
+            routing.ItemQueued(interaction_id=f"n1-{n}.1", at=came + timedelta(minutes=10 * n), queue=queue, channel="c",
+                               enqueued_at=came + timedelta(minutes=10 * n))
+            for n, queue in enumerate(("service", "express", "service"))
+        ]  # fmt: skip
+        async with house.database.write() as conn:
+            await write_events(conn, "j2", [(seq, to_record(event)) for seq, event in enumerate(queued, 1)])
+        await Keeper(house.database, house.acd.book.clock, ZoneInfo("Asia/Shanghai")).count()
+        span = "from=2026-11-24T09:00&to=2026-11-24T09:45"  # of the house's own clock
+        _, page = await ask(house, "GET", f"intervals?{span}&limit=2", "boss")
+        assert [(row["local"], row["queue"], row["offered"]) for row in page["items"]] == [
+            ("2026-11-24T09:00+08:00", "service", 1), ("2026-11-24T09:15+08:00", "express", 1)
+        ]  # fmt: skip
+        _, page = await ask(house, "GET", f"intervals?{span}&limit=2&after={page['next']}", "boss")
+        assert ([row["since"] for row in page["items"]], page["next"]) == (["2026-11-24T01:15:00Z"], None)
+        _, page = await ask(
+            house, "GET", "intervals?from=2026-11-24T02:00&to=2026-11-24T03:00&zone=Europe/Berlin&queue=service", "boss"
+        )
+        assert [row["local"] for row in page["items"]] == ["2026-11-24T02:00+01:00", "2026-11-24T02:15+01:00"]
+        for query, who, status in (
+            (f"{span}&zone=Nowhere/Else", "boss", 422), ("from=2026-11-24&to=2026-11-23", "boss", 422),
+            ("from=2026-01-01&to=2026-11-23", "boss", 422), ("queue=service", "boss", 422), (span, "agent", 403),
+        ):  # fmt: skip
+            assert (await ask(house, "GET", f"intervals?{query}", who))[0] == status, query
+        assert (await ask(house, "GET", f"intervals/agents?{span}", "boss"))[1]["items"] == []
