@@ -100,7 +100,7 @@ async def _day(home: Path, day: date, seed: int) -> tuple[RecordedDay, Policy]:
     from routing.policy.desk import PolicyDesk
     from routing.replay import recorded_day
     from routing.sim.recorded import events_of_day
-    from routing.store import skills_of_agents
+    from routing.store import skills_of_agents, teams_of_agents
 
     settings, clock = load_settings(home / "aftercall.toml"), SystemClock()
     database = await Database.open(existing(database_url(home)), clock=clock, ids=new_id, pool=1)
@@ -108,11 +108,11 @@ async def _day(home: Path, day: date, seed: int) -> tuple[RecordedDay, Policy]:
         in_force = await PolicyDesk(database, clock, document_of(settings)).load()
         async with database.read() as conn:
             events = await events_of_day(conn, day, ZoneInfo(settings.time_zone))
-            skills = await skills_of_agents(conn)
+            skills, teams = await skills_of_agents(conn), await teams_of_agents(conn)
     finally:
         await database.close()
     try:
-        return recorded_day(events, skills, seed=seed), in_force
+        return recorded_day(events, skills, teams=teams, seed=seed), in_force
     except ValueError as error:
         raise BadInput("routing:nothing-to-replay", f"{day}: {error}.") from error
 

@@ -38,6 +38,7 @@ from orders_bridge.http_adapter import HttpShopAdapter
 from orders_bridge.service import OrderDesk
 from pbx.store import InteractionProjector
 from recordings.store import RecordingProjector
+from routing.crew.desk import CrewDesk
 from routing.policy.desk import PolicyDesk
 from routing.store import RoutingProjector
 
@@ -89,6 +90,7 @@ class House:
         await people.settle(plan, self.users, self.database)
         self.jobs = JobQueue(self.database, self.clock, new_id)
         self.bus = RedisBus(plan.redis.url)
+        self.crew = CrewDesk(self.database, self.clock, self.agents, bus=self.bus)
         self.policies = PolicyDesk(
             self.database,
             self.clock,

@@ -49,7 +49,7 @@ class Owner:
         if self.web is not None:
             self.web.make_screens(names)
         if self.acd is not None:
-            await self.acd.make(epoch, names, self.web.screen_pop if self.web is not None else None)
+            await self.acd.make(epoch, self.web.screen_pop if self.web is not None else None)
         if self.telephony is not None:
             await self.telephony.own(names)
         if self.worker is not None:
@@ -70,6 +70,8 @@ class Owner:
             parts += [house.bus.run(), self.ticks.run()]
         if self.acd is not None or self.web is not None:
             parts.append(house.policies.run())
+        if self.acd is not None:
+            parts.append(house.crew.run())
         for role in (self.web, self.acd, self.telephony, self.worker):
             if role is not None:
                 parts += role.parts()

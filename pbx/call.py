@@ -465,7 +465,9 @@ def _leg_news(call: Call, leg: Leg, at: datetime) -> list[tuple[str, DomainEvent
                 interaction_id=call.id, at=_ms(entered), channel=leg.channel, bridge_id=bridge, role="third",
                 leg_id=leg.leg_id)))  # fmt: skip
         else:
-            news.append((key, facts.CallConnected(at=_ms(entered), bridge_id=bridge, **ids)))
+            news.append(
+                (key, facts.CallConnected(at=_ms(entered), bridge_id=bridge, caller=call.caller.channel, **ids))
+            )
     # A failed Originate with a channel is told by that channel's own end, which knows the cause.
     if (leg.ended_at is not None or (leg.failed and not leg.channel)) and (key := f"ended:{leg.leg_id}") not in told:
         cause = UNREACHABLE if leg.cause is None else max(0, leg.cause)

@@ -8,9 +8,9 @@ told to have ended exactly once; a list ends a call only when the end was told b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from core.clock import Clock
 from core.events import DomainEvent
@@ -251,6 +251,8 @@ class Switchboard:
                 self._calls[seen.uniqueid] = self._told_before(seen, known[seen.uniqueid])
         joined = {leg_id: at for call in known.values() for leg_id, at in call.connected.items()}
         joined |= {key: min(call.connected.values()) for key, call in known.items() if call.connected}
+        for unique, at in _joined_at(listed.values()):  # a talk of which nobody was told
+            joined.setdefault(unique, at)
         for seen in sorted(listed.values(), key=lambda it: is_leg(it.uniqueid)):  # callers first
             self._list_one(replace(seen, at=joined.get(seen.uniqueid, seen.at)))
         for interaction_id, before_us in known.items():
@@ -317,7 +319,8 @@ class Switchboard:
                 continue
             self._calls[interaction_id] = replace(call, told=call.told | {key})
             self._events.emit(facts.CallConnected(
-                interaction_id=interaction_id, at=at, leg_id=leg_id, offer_id=leg.offer_id, extension=leg.extension))  # fmt: skip
+                interaction_id=interaction_id, at=at, leg_id=leg_id, offer_id=leg.offer_id, extension=leg.extension,
+                caller=caller.channel))  # fmt: skip
             held = HoldChanged(at=max(caller.at, at), uniqueid=leg_id, on=True, by_order=True)
             self._give(interaction_id, held)
             call = self._calls[interaction_id]
@@ -390,6 +393,16 @@ def _legs_up(call: Call) -> list[Leg]:
 def _channels_of(call: Call) -> list[str]:
     """The channels of a call that are up as far as we know; its legs may outlive it."""
     return [*([call.id] if call.up else []), *(leg.leg_id for leg in _legs_up(call))]
+
+
+def _joined_at(listed: Iterable[ChannelSeen]) -> Iterator[tuple[str, datetime]]:
+    """Since when callers and the legs that joined them talk, as the dialplan wrote it on the callers' channels."""
+    for seen in listed:
+        said = seen.variables
+        if said.get("AC_STAGE") == "talk" and seen.bridge_id and said.get("AC_SINCE", "").isdecimal():
+            at = min(seen.at, datetime.fromtimestamp(int(said["AC_SINCE"]) / 1000, UTC))
+            yield seen.uniqueid, at
+            yield leg_id_of(seen.uniqueid, said.get("AC_OFFER", "")), at
 
 
 def _visit_no(said: Mapping[str, str]) -> int:

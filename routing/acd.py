@@ -215,14 +215,15 @@ class Acd:
     def _match(self) -> None:
         if not self.link_up or self._group is None:
             return
-        for pair in self.book.pool.settle(self.book.clock.monotonic()):
+        pairs, widened = self.book.pool.settle(self.book.clock.monotonic()), self.book.pool.widened
+        for pair in pairs:
             self._offers.make(pair)
-        self._tell_widened()
+        self._tell_widened(widened)
 
-    def _tell_widened(self) -> None:
+    def _tell_widened(self, widened: Sequence[tuple[str, int]]) -> None:
         """Who has come to their next ring is told, and the clock is set for the one after."""
         pool, now = self.book.pool, self.book.clock.monotonic()
-        for ix, ring in pool.take_widened():
+        for ix, ring in widened:
             item = self.book.waiting.get(ix) or next((o.item for o in self.book.offers_for(ix)), None)
             if item is not None:
                 told = ItemWidened(interaction_id=ix, at=self.book.clock.now(), queue=item.queue, ring=ring,

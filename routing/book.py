@@ -24,6 +24,7 @@ from routing.model import AgentRecord, Offer, WorkItem
 from routing.occupancy import Occupancy
 from routing.policy.model import Policy, QueuePolicy
 from routing.pool import Pool
+from routing.wish import Wish, program, stage_no_at
 
 REMEMBERED = 5000
 NEVER_IDLE_S = 1e6
@@ -161,6 +162,15 @@ class Book:
         """Since the caller first stood in the queue: by the wall clock when we first hear of it (it outlives restarts), and by
         the monotonic clock from then on. Never negative."""
         return round(max(0.0, self.clock.monotonic() - self._began(item)), 3)
+
+    def wish_now(self, item: WorkItem) -> Wish:
+        """What it asks of an agent now, also while it rests and may not be paired."""
+        standing = self.pool.standing(item.interaction_id, self.clock.monotonic())
+        if standing is not None:
+            wish: Wish = standing["wish"]
+            return wish
+        steps = program(item, self.pool.policy)
+        return steps.stages[stage_no_at(steps, self.waited_s(item))].wish
 
     def inherit(self, interaction_id: str, older_id: str) -> None:
         """An entry under another id has waited since the same moment, if that is earlier than its own."""

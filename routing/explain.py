@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import NotFound
 from core.http.routes import Strict
-from routing.agent import Agent, State
+from routing.agent import Agent
+from routing.ground import Ground, sentence
 from routing.model import Offer, WorkItem
-from routing.why import Hindrance, hindrance, lacks, unavailable
-from routing.wish import program
+from routing.why import hindrance, lacks, unavailable
+from routing.wish import program, stage_no_at
 
 if TYPE_CHECKING:
     from routing.acd import Acd
@@ -24,26 +25,30 @@ MOST_AGENTS = 200
 
 
 class Reason(Strict):
-    """`reason`: a short name; `facts`: what belongs to it; `words`: the sentence; `hint`: what can be done about it."""
+    """`reason`: a short name that never changes; `facts`: what belongs to it; `words`: the two as an English sentence; `hint`:
+    what can be done about it, `hint_id` its short name."""
 
     reason: str
     words: str
     facts: dict[str, str | int] = {}
     hint: str = ""
+    hint_id: str = ""
 
 
 class QueueWhy(Strict):
-    """`waiting`: how many wait there; `could_take`: of them, whom this agent has the skills for."""
+    """`waiting`: how many wait there; `could_take`: of them, whom this agent has the skills for. `reason`: what they lack for
+    the first of the others, or, when nobody waits, for whoever would come."""
 
     queue: str
     waiting: int
     could_take: int
     words: str
+    reason: Reason | None
 
 
 class AgentWhy(Strict):
     """Why this agent is given calls, or is not. `reasons` is empty when nothing keeps them. `before`: free agents whose turn
-    comes first, for the queue they are best at."""
+    comes first, for the queue they are best at. `headline`: the words of `summary`."""
 
     extension: str
     name: str
@@ -51,6 +56,7 @@ class AgentWhy(Strict):
     since: datetime | None
     available: bool
     headline: str
+    summary: Reason
     reasons: list[Reason]
     queues: list[QueueWhy]
     before: int
@@ -66,7 +72,8 @@ class Candidate(Strict):
 
 
 class ItemWhy(Strict):
-    """A caller who waits, or whose phone rings somewhere. `state`: waiting, resting, offered, talking."""
+    """A caller who waits, or whose phone rings somewhere. `state`: waiting, resting, offered, talking. `reasons`: why nobody
+    has taken them yet; `chosen_for`: why they were offered to whom. `headline` and `chosen` are the two as sentences."""
 
     interaction_id: str
     queue: str
@@ -84,6 +91,8 @@ class ItemWhy(Strict):
     widens_in_s: float | None
     agents: list[Candidate]
     chosen: str
+    reasons: list[Reason]
+    chosen_for: list[Reason]
 
 
 def in_order(acd: Acd) -> list[WorkItem]:
@@ -97,19 +106,16 @@ def in_order(acd: Acd) -> list[WorkItem]:
 def agent_why(acd: Acd, extension: str) -> AgentWhy:
     """Raises NotFound."""
     agent = acd.book.agent(extension)
-    reasons: list[Reason] = []
-    if not acd.link_up:
-        reasons.append(
-            Reason(reason="no_switch", words="The telephone switch does not answer, so nobody is given calls.")
-        )
-    kept = unavailable(agent)
-    if kept is not None:
-        reasons.append(_reason(kept, _hint(agent, kept)))
+    kept = [
+        ground for ground in (None if acd.link_up else Ground("no_switch"), unavailable(agent)) if ground is not None
+    ]
     queues = _queues(acd, agent)
     before = _before(acd, agent) if agent.available else 0
+    summary = kept[0] if kept else _nothing_keeps(agent, queues, before)
     return AgentWhy(
         extension=extension, name=agent.name, state=agent.state, since=agent.since, available=agent.available,
-        headline=_agent_headline(agent, reasons, queues, before), reasons=reasons, queues=queues, before=before,
+        headline=summary.words, summary=reason_of(summary), reasons=[reason_of(one) for one in kept], queues=queues,
+        before=before,
     )  # fmt: skip
 
 
@@ -122,47 +128,45 @@ def item_why(acd: Acd, interaction_id: str) -> ItemWhy:
         if not offers:
             raise NotFound("waiting item", interaction_id)
         return _offered(acd, offers[-1])
-    now = book.clock.monotonic()
-    standing = book.pool.standing(interaction_id, now)
+    now, steps = book.clock.monotonic(), program(item, book.pool.policy)
+    standing, wish = book.pool.standing(interaction_id, now), book.wish_now(item)
     resting = standing is None
     if standing is None:
-        first = program(item, book.pool.policy).stages[0]
-        standing = {"ring": 0, "wish": first.wish, "points": first.points, "waited_s": book.waited_s(item),
-                    "priority": first.points, "overtaken": 0, "widens_in_s": None}  # fmt: skip
-    wish = standing["wish"]
+        ring = stage_no_at(steps, book.waited_s(item))
+        standing = {"ring": ring, "priority": steps.stages[ring].points, "overtaken": 0, "widens_in_s": None}
     merits = {} if resting else dict(book.pool.ranked(interaction_id, now))
     agents = sorted(
         book.agents.values(),
         key=lambda agent: (-merits.get(agent.extension, -1e9), bool(lacks(agent, wish)), agent.extension),
     )
+    whys = why_waiting(acd, item)
     return ItemWhy(
         interaction_id=interaction_id, queue=item.queue, state="resting" if resting else "waiting",
-        headline=why_waiting(acd, item), waited_s=book.waited_s(item),
+        headline=sentence(whys), waited_s=book.waited_s(item),
         position=1 + [one.interaction_id for one in in_order(acd)].index(interaction_id), ring=standing["ring"],
-        rings=len(program(item, book.pool.policy).stages), asks_for=dict(wish.skills), teams=sorted(wish.teams), only=wish.only,
+        rings=len(steps.stages), asks_for=dict(wish.skills), teams=sorted(wish.teams), only=wish.only,
         priority=round(standing["priority"], 3), overtaken=standing["overtaken"], widens_in_s=standing["widens_in_s"],
         agents=[_candidate(agent, merits, hindrance(agent, wish)) for agent in agents[:MOST_AGENTS]], chosen="",
+        reasons=[reason_of(why) for why in whys], chosen_for=[],
     )  # fmt: skip
 
 
-def why_waiting(acd: Acd, item: WorkItem) -> str:
+def why_waiting(acd: Acd, item: WorkItem) -> list[Ground]:
     """Why nobody has taken it yet; who has the skills is named first."""
     book = acd.book
     if not acd.link_up:
-        return "the telephone switch does not answer"
-    standing = book.pool.standing(item.interaction_id, book.clock.monotonic())
-    if standing is None:
-        return "it is tried again in a moment"
-    wish = standing["wish"]
+        return [Ground("no_switch")]
+    if item.interaction_id in book.resting:
+        return [Ground("again")]
+    wish = book.wish_now(item)
     agents = sorted(book.agents.values(), key=lambda agent: (lacks(agent, wish) is not None, agent.extension))
     whys = [hindrance(agent, wish) for agent in agents[:WHYS]]
     if not whys:
-        return "there are no agents"
+        return [Ground("no_agents")]
     if None in whys:
-        return "it is tried again in a moment"
-    said = "; ".join(why.words for why in whys if why is not None)
+        return [Ground("again")]
     more = len(agents) - len(whys)
-    return f"{said}; and {more} more" if more > 0 else said
+    return [*(why for why in whys if why is not None), *([Ground("more", {"n": more})] if more > 0 else [])]
 
 
 def _offered(acd: Acd, offer: Offer) -> ItemWhy:
@@ -173,7 +177,8 @@ def _offered(acd: Acd, offer: Offer) -> ItemWhy:
     return ItemWhy(
         interaction_id=item.interaction_id, queue=item.queue, state="talking" if talking else "offered",
         headline=f"{'talks to' if talking else 'the phone rings at'} {name}", waited_s=book.waited_s(item), position=0, ring=0,
-        rings=0, asks_for={}, teams=[], only="", priority=0.0, overtaken=0, widens_in_s=None, agents=[], chosen=offer.why,
+        rings=0, asks_for={}, teams=[], only="", priority=0.0, overtaken=0, widens_in_s=None, agents=[],
+        chosen=sentence(offer.why), reasons=[], chosen_for=[reason_of(why) for why in offer.why],
     )  # fmt: skip
 
 
@@ -185,14 +190,14 @@ def _queues(acd: Acd, agent: Agent) -> list[QueueWhy]:
         items = [item for item in book.waiting.values() if item.queue == name]
         wishes = [s["wish"] for item in items if (s := book.pool.standing(item.interaction_id, now)) is not None]
         kept = [why for wish in wishes if (why := lacks(agent, wish)) is not None]
+        first = kept[0] if kept else None
         if not items:
-            asked = lacks(agent, program(WorkItem("", name, "", book.clock.now()), book.pool.policy).stages[0].wish)
-            words = "nobody waits" if asked is None else f"nobody waits; {asked.words}"
-        elif kept:
-            words = f"{len(items)} wait; {kept[0].words}"
-        else:
-            words = f"{len(items)} wait"
-        told.append(QueueWhy(queue=name, waiting=len(items), could_take=len(wishes) - len(kept), words=words))
+            first = lacks(agent, program(WorkItem("", name, "", book.clock.now()), book.pool.policy).stages[0].wish)
+        words = f"{len(items)} wait" if items else "nobody waits"
+        told.append(QueueWhy(
+            queue=name, waiting=len(items), could_take=len(wishes) - len(kept),
+            words=words if first is None else f"{words}; {first.words}", reason=None if first is None else reason_of(first),
+        ))  # fmt: skip
     return told
 
 
@@ -202,35 +207,21 @@ def _before(acd: Acd, agent: Agent) -> int:
     return sum(agent.idle_since is not None and other.idle_since < agent.idle_since for other in free)  # type: ignore[operator]
 
 
-def _agent_headline(agent: Agent, reasons: list[Reason], queues: list[QueueWhy], before: int) -> str:
-    if reasons:
-        return reasons[0].words
+def _nothing_keeps(agent: Agent, queues: list[QueueWhy], before: int) -> Ground:
     waiting = sum(queue.waiting for queue in queues)
     if not waiting:
-        return f"{agent.name} is ready; nobody waits. {before} free agents have been idle for longer."
-    return f"{agent.name} is ready; {waiting} wait, but for something else: see the queues."
+        return Ground("nobody_waits", {"name": agent.name, "before": before})
+    return Ground("other_wanted", {"name": agent.name, "waiting": waiting})
 
 
-def _hint(agent: Agent, kept: Hindrance) -> str:
-    if kept.reason == "unreachable":
-        return "The phone is not registered at the switch: check its power, its network and its password."
-    if kept.reason == "in_use":
-        return "They hear of waiting callers as soon as they hang up."
-    if agent.state is State.NOT_READY and agent.reason == "rona":
-        return "Their phone rang and was not answered. They can say READY again on the page or by the phone's code."
-    if agent.state in (State.NOT_READY, State.OFFLINE):
-        return "They, or a supervisor, can say READY."
-    if agent.state is State.WRAP_UP:
-        return "It ends by itself, or when they finish it."
-    return ""
+def reason_of(ground: Ground) -> Reason:
+    return Reason(
+        reason=ground.reason, words=ground.words, facts=ground.facts, hint=ground.hint, hint_id=ground.hint_id
+    )
 
 
-def _reason(kept: Hindrance, hint: str = "") -> Reason:
-    return Reason(reason=kept.reason, words=kept.words, facts=kept.facts, hint=hint)
-
-
-def _candidate(agent: Agent, merits: dict[str, Any], kept: Hindrance | None) -> Candidate:
+def _candidate(agent: Agent, merits: dict[str, Any], kept: Ground | None) -> Candidate:
     return Candidate(
         extension=agent.extension, name=agent.name, merit=merits.get(agent.extension),
-        reason=None if kept is None else _reason(kept),
+        reason=None if kept is None else reason_of(kept),
     )  # fmt: skip

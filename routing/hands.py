@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from core.errors import BadInput, NotFound, Unavailable
 from routing.book import Book
+from routing.ground import Ground
 from routing.model import WorkItem
 from routing.offers import Offers
 from routing.overflow import Overflows
 from routing.pool import Assignment
 from routing.why import hindrance, unavailable
-from routing.wish import Wish
 
 
 class CannotTake(BadInput):
@@ -45,9 +45,9 @@ class Hands:
         kept = unavailable(agent)
         if kept is not None:
             raise CannotTake(kept.words)
-        missing = hindrance(agent, _wish(self._book, item))
-        why = f"given by {actor}" + (f", although {missing.words}" if missing is not None else "")
-        self._offers.make(Assignment(interaction_id, extension), why=why)
+        missing = hindrance(agent, self._book.wish_now(item))
+        against = () if missing is None else (missing,)
+        self._offers.make(Assignment(interaction_id, extension), why=(Ground("given", {"actor": actor}), *against))
         return item
 
     def _waiting(self, interaction_id: str) -> WorkItem:
@@ -55,8 +55,3 @@ class Hands:
         if item is None:
             raise NotFound("waiting caller", interaction_id)
         return item
-
-
-def _wish(book: Book, item: WorkItem) -> Wish:
-    standing = book.pool.standing(item.interaction_id, book.clock.monotonic())
-    return standing["wish"] if standing is not None else Wish()

@@ -11,7 +11,8 @@ from core.errors import Refused
 from core.http.routes import Page, Request, Role, Route, Strict
 from routing.acd import Acd
 from routing.agent import Agent
-from routing.explain import AgentWhy, ItemWhy, agent_why, in_order, item_why, why_waiting
+from routing.explain import AgentWhy, ItemWhy, Reason, agent_why, in_order, item_why, reason_of, why_waiting
+from routing.ground import sentence
 from routing.model import WorkItem
 
 
@@ -29,6 +30,7 @@ class AgentView(Strict):
     in_use: bool
     available: bool
     skills: dict[str, int]
+    teams: list[str]
 
 
 class StateBody(Strict):
@@ -54,12 +56,15 @@ class GiveBody(Strict):
 
 
 class WaitingView(Strict):
+    """`reasons`: why nobody has taken them yet; `why`: the same as a sentence."""
+
     interaction_id: str
     enqueued_at: datetime
     language: str
     priority: int
     attempts: int
     why: str
+    reasons: list[Reason]
 
 
 class QueueView(Strict):
@@ -74,7 +79,7 @@ def agent_view(agent: Agent) -> AgentView:
     return AgentView(
         extension=agent.extension, name=agent.name, state=agent.state, reason=agent.reason, since=agent.since,
         until=agent.wrap_up_until, wanted=agent.wanted or "", reachable=agent.reachable, in_use=agent.in_use,
-        available=agent.available, skills=dict(agent.skills),
+        available=agent.available, skills=dict(agent.skills), teams=sorted(agent.teams),
     )  # fmt: skip
 
 
@@ -140,9 +145,11 @@ def _queue(acd: Acd, name: str) -> QueueView:
 
 
 def _waiting(acd: Acd, item: WorkItem) -> WaitingView:
+    whys = why_waiting(acd, item)
     return WaitingView(
         interaction_id=item.interaction_id, enqueued_at=item.enqueued_at, language=item.language,
-        priority=item.priority, attempts=item.attempts, why=why_waiting(acd, item),
+        priority=item.priority, attempts=item.attempts, why=sentence(whys),
+        reasons=[reason_of(why) for why in whys],
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pbx.call import leg_id_of
+from routing.ground import Ground
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Offer:
     talking_since: datetime | None = None  # by the switch's clock
     purpose: str = ""  # asked for by name: transfer, consult, fetch, take_over; "" = found by the matcher
     unconfirmed: bool = False  # a talk of a process before us; the switch's first list says whether it lasts
-    why: str = ""
+    why: tuple[Ground, ...] = ()
 
     @property
     def leg_id(self) -> str:

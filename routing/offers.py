@@ -23,6 +23,7 @@ from core.ids import IdMaker
 from pbx.transfer import RingForCallback
 from routing.agent import RONA, UNREACHABLE, Act
 from routing.book import Book
+from routing.ground import Ground, sentence
 from routing.model import Offer, OpenOffer, WorkItem
 from routing.pool import Assignment
 from routing.ports import ScreenPop, Telephony
@@ -54,7 +55,7 @@ class Offers:
         # The link broke before the switch said whether it took the order.
         self._unclear: deque[Offer] = deque(maxlen=KEEP_UNCLEAR)
 
-    def make(self, pair: Assignment, *, why: str = "") -> None:
+    def make(self, pair: Assignment, *, why: tuple[Ground, ...] = ()) -> None:
         """Reserves the agent for the waiting caller, and sets the carrying out going. `why`: when it was not the matcher."""
         item = self._book.waiting[pair.interaction_id]
         rules = self._book.policy(item.queue)
@@ -68,9 +69,13 @@ class Offers:
             also = self._book.pool.ranked(pair.interaction_id, self._book.clock.monotonic())[: rules.ring_all - 1]
         self._book.leave(pair.interaction_id)
         for extension, merit in also:
-            self._make(item, replace(pair, extension=extension, merit=merit), f"{why}; rings with {pair.extension}")
+            self._make(
+                item,
+                replace(pair, extension=extension, merit=merit),
+                (*why, Ground("rings_with", {"extension": pair.extension})),
+            )
 
-    def _make(self, item: WorkItem, pair: Assignment, why: str) -> bool:
+    def _make(self, item: WorkItem, pair: Assignment, why: tuple[Ground, ...]) -> bool:
         extension = pair.extension
         offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), why=why)
         if not self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor="rule:matcher"):
@@ -78,7 +83,7 @@ class Offers:
         self._book.offers[offer.offer_id] = offer
         ring_s = self._book.policy(item.queue).ring_s
         made = self._tell_made(
-            offer, ring_s, why=why, ring=pair.ring, priority=round(pair.priority, 3), merit=round(pair.merit, 6)
+            offer, ring_s, ring=pair.ring, priority=round(pair.priority, 3), merit=round(pair.merit, 6)
         )
         self._spawn(self._carry_out(offer, made, ring_s))
         return True
@@ -86,16 +91,18 @@ class Offers:
     def direct(self, item: WorkItem, extension: str, purpose: str, ring_s: float) -> tuple[Offer, OfferMade]:
         """An offer to somebody asked for by name, whose caller is nobody's to match: `routing/calls` rings the phone. Who is
         READY is reserved; who is not, and asked for it themselves, stays what they are until they answer."""
-        offer = Offer(self._ids(), item, extension, self._book.clock.monotonic(), purpose=purpose)
+        offer = Offer(
+            self._ids(), item, extension, self._book.clock.monotonic(), purpose=purpose, why=(Ground("by_name"),)
+        )
         self._book.happen(extension, Act.RESERVE, offer_id=offer.offer_id, actor=f"rule:{purpose}")
         self._book.offers[offer.offer_id] = offer
-        return offer, self._tell_made(offer, ring_s, why="asked for by name", purpose=purpose)
+        return offer, self._tell_made(offer, ring_s, purpose=purpose)
 
-    def _tell_made(self, offer: Offer, ring_s: float, **why: Any) -> OfferMade:
+    def _tell_made(self, offer: Offer, ring_s: float, **more: Any) -> OfferMade:
         item = offer.item
         made = OfferMade(
             at=self._book.clock.now(), queue=item.queue, attempt=item.attempts + 1, epoch=self.epoch, leg_id=offer.leg_id,
-            waited_s=self._book.waited_s(item), **_names(offer), **why,
+            waited_s=self._book.waited_s(item), why=sentence(offer.why), **_names(offer), **more,
         )  # fmt: skip
         self._book.stream.emit(made)
         self._light_fuse(offer.offer_id, ring_s + FUSE_S)

@@ -19,7 +19,7 @@ from routing.lane import Entry, Lane, standing
 from routing.model import WorkItem
 from routing.policy.model import Policy, QueuePolicy
 from routing.seats import Profile, Row, Seat
-from routing.wish import VOICE, Program, Wish, program, signature
+from routing.wish import VOICE, Program, Wish, program, signature, stage_no_at
 
 REMEMBERED = 4096
 TINY = 1e-9  # points; more than what rounding makes of equal sums
@@ -56,7 +56,7 @@ class Pool:
         self._turn_of: dict[tuple[str, str], int] = {}
         self._coming: list[tuple[float, str, int]] = []  # when whose next ring begins
         self._seen: dict[str, int] = {}  # how often those were overtaken who wait no more, and may come back
-        self._widened: list[tuple[str, int]] = []
+        self.widened: list[tuple[str, int]] = []  # who came to which ring in the last `settle`
         self._new_items: dict[str, None] = {}
         self._new_seats: dict[str, None] = {}
 
@@ -69,11 +69,7 @@ class Pool:
         self.drop(ix)
         queue = self.policy.queue(item.queue)
         steps = self._program(item, queue)
-        waited = now - since
-        stage_no = 0
-        while stage_no + 1 < len(steps.stages) and steps.stages[stage_no + 1].after_s <= waited:
-            stage_no += 1
-        entry = Entry(item, since, steps, stage_no, seen=self._seen.pop(ix, 0))
+        entry = Entry(item, since, steps, stage_no_at(steps, now - since), seen=self._seen.pop(ix, 0))
         if queue.last_agent_points:
             entry.personal = tuple(dict.fromkeys(ext for ext in (item.preferred, item.last_agent) if ext))
             entry.personal_points = queue.last_agent_points
@@ -156,11 +152,6 @@ class Pool:
         self._new_items.clear()
         self._new_seats.clear()
         return made
-
-    def take_widened(self) -> list[tuple[str, int]]:
-        """Who has come to which ring since this was last asked."""
-        widened, self._widened = self._widened, []
-        return widened
 
     def next_widening(self) -> float | None:
         """When the next ring of somebody who waits begins."""
@@ -405,13 +396,14 @@ class Pool:
                 yield from lanes.values()
 
     def _widen(self, now: float) -> None:
+        self.widened = []
         while (at := self.next_widening()) is not None and at <= now:
             _, ix, stage_no = heappop(self._coming)
             entry = self._items[ix]
             self._step_out(entry)
             entry.stage_no = stage_no
             self._stand(entry)
-            self._widened.append((ix, stage_no))
+            self.widened.append((ix, stage_no))
 
     def _program(self, item: WorkItem, queue: QueuePolicy) -> Program:
         key = signature(item, queue)

@@ -21,13 +21,15 @@ from core.events import DomainEvent, routing
 from core.lease import fenced_upsert
 from pbx.store import interaction_table
 from routing.callbacks import store as callbacks
-from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
+from routing.model import OpenOffer, OpenWrapUp, Unfinished
 
 skill_table = Table(
     "agent_skill",
     metadata,
     Column("extension", String(16), primary_key=True),
     Column("skills", Json, nullable=False),
+    Column("teams", Json, nullable=False, server_default="[]"),
+    Column("revision", Integer, nullable=False, server_default="0"),  # how often people changed it (`crew/store.py`)
 )
 said_table = Table(
     "agent_said",
@@ -222,11 +224,10 @@ async def skills_of_agents(conn: AsyncConnection) -> dict[str, dict[str, int]]:
     return {row.extension: dict(row.skills) for row in await conn.execute(select(skill_table))}
 
 
+async def teams_of_agents(conn: AsyncConnection) -> dict[str, frozenset[str]]:
+    return {row.extension: frozenset(row.teams) for row in await conn.execute(select(skill_table))}
+
+
 async def set_skills(conn: AsyncConnection, skills: Mapping[str, Mapping[str, int]]) -> None:
     rows = [{"extension": extension, "skills": dict(given)} for extension, given in skills.items()]
     await upsert(conn, skill_table, rows, ["extension"])
-
-
-def records(names: Mapping[str, str], skills: Mapping[str, Mapping[str, int]]) -> list[AgentRecord]:
-    """Agents by extension → name, with the skills known of them."""
-    return [AgentRecord(extension, name, skills.get(extension, {})) for extension, name in sorted(names.items())]

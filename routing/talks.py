@@ -24,6 +24,7 @@ from routing.wrapup import WrapUps
 
 JOIN_S = FUSE_S  # the dialplan joins the two within milliseconds of the answer; a list may have to tell of it
 ALONE_S = 10.0
+LATE_S = 1.0
 VANISHED = 44  # the switch ended a leg that sent no sound any more
 STALE_REST_S = 5.0
 
@@ -54,8 +55,11 @@ class Talks:
             return
         if offer.answered_at is None:
             offer = self._accept(offer, fact.at)
+        if fact.caller and not offer.item.channel:  # a talk of a process before us
+            offer = replace(offer, item=replace(offer.item, channel=fact.caller))
+            self._book.offers[offer.offer_id] = offer
         if offer.talking_since is None:
-            began = self._moment(fact.at) if offer.unconfirmed else self._book.clock.monotonic()
+            began = self._moment(fact.at) if offer.unconfirmed else self._when(fact.at)
             self._book.offers[offer.offer_id] = replace(
                 offer, connected_at=began, talking_since=fact.at, unconfirmed=False
             )
@@ -118,8 +122,8 @@ class Talks:
         self._listed.clear()
 
     def _accept(self, offer: Offer, at: datetime) -> Offer:
-        now = self._book.clock.monotonic()
-        offer = replace(offer, answered_at=now)
+        answered_at = self._when(at)
+        offer = replace(offer, answered_at=answered_at)
         self._book.offers[offer.offer_id] = offer
         self._timers.stop(f"fuse:{offer.offer_id}")
         if offer.purpose != "consult":  # whoever is asked meets the caller when the two agents have talked
@@ -127,7 +131,7 @@ class Talks:
         self._book.stream.emit(OfferAccepted(
             interaction_id=offer.item.interaction_id, at=at, offer_id=offer.offer_id, extension=offer.extension,
             queue=offer.item.queue, waited_s=self._book.waited_s(offer.item),
-            ring_s=round(now - (offer.ringing_at or offer.made_at), 3),
+            ring_s=round(max(0.0, answered_at - (offer.ringing_at or offer.made_at)), 3),
             purpose=offer.purpose or ("callback" if offer.item.callback else ""),
         ))  # fmt: skip
         self._engage(offer.extension, offer.offer_id, "rule:connect")
@@ -191,6 +195,12 @@ class Talks:
         structlog.get_logger().error("talk_fuse_blown", offer=offer_id, interaction_id=offer.item.interaction_id)
         self._over(offer, "no_facts")
         self._freed()
+
+    def _when(self, at: datetime) -> float:
+        """When it happened: now, unless a list told it late. (Two clocks differ by milliseconds; ours alone is steady.)"""
+        moment = self._moment(at)
+        now = self._book.clock.monotonic()
+        return moment if now - moment > LATE_S else now
 
     def _moment(self, at: datetime) -> float:
         """A moment that the wall clock told, on the monotonic clock; not in the future."""

@@ -57,6 +57,14 @@ class Program:
     rate: float
 
 
+def stage_no_at(steps: Program, waited_s: float) -> int:
+    """Which of its stages an item is in that has waited so long."""
+    found = 0
+    while found + 1 < len(steps.stages) and steps.stages[found + 1].after_s <= waited_s:
+        found += 1
+    return found
+
+
 def signature(item: WorkItem, queue: QueuePolicy) -> tuple[object, ...]:
     """Items with the same signature have the same program."""
     return (

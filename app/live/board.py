@@ -20,6 +20,7 @@ from core.events.base import DomainEvent
 from core.frozen import changed
 
 REMEMBER_ENDED = 500
+IN_NO_HANDS = {"doing": "", "doing_by": "", "muted": False, "target_kind": "", "target": ""}
 BUSY_STATES = frozenset({"RESERVED", "ENGAGED", "WRAP_UP"})
 
 
@@ -113,7 +114,9 @@ def _known_or_new(board: Board, event: DomainEvent) -> BoardCall | None:
 
 
 def _into(call: BoardCall, state: str, at: datetime, **values: Any) -> BoardCall:
-    """The call in `state`; its `since` moves only when the state is another one."""
+    """The call in `state`; its `since` moves only when the state is another one. Whoever waits is in nobody's hands."""
+    if state == "waiting" and call.doing:
+        values = {**IN_NO_HANDS, **values}
     return changed(call, state=state, since=call.since if call.state == state else at, **values)
 
 
@@ -235,11 +238,18 @@ def _connected(board: Board, event: pbx.CallConnected) -> Board:
     call = _known_or_new(board, event)
     if call is None:
         return board
-    if call.state in ("talking", "held") and call.agent == event.extension:
+    if call.state in ("talking", "held") and call.agent == event.extension and call.doing != "parked":
         return board  # told again after a resync
     return _put(
         _agent(board, event.extension, call=event.interaction_id),
-        changed(call, state="talking", since=event.at, agent=event.extension, offer_id=event.offer_id or call.offer_id),
+        changed(
+            call,
+            state="talking",
+            since=event.at,
+            agent=event.extension,
+            offer_id=event.offer_id or call.offer_id,
+            **(IN_NO_HANDS if call.doing == "parked" else {}),
+        ),
     )
 
 
@@ -251,6 +261,19 @@ def _held(board: Board, event: pbx.CallHeld) -> Board:
 def _resumed(board: Board, event: pbx.CallResumed) -> Board:
     call = _known(board, event)
     return _put(board, _into(call, "talking", event.at)) if call and call.state == "held" else board
+
+
+def _handled(board: Board, event: routing.CallHandled) -> Board:
+    """Of two who have the call in hand, the one who began counts; a parked caller is in nobody's."""
+    call = _known(board, event)
+    if call is None or (call.doing_by not in ("", event.extension) and event.doing != "parked"):
+        return board
+    if event.doing in ("", "gone"):
+        return _put(board, changed(call, **IN_NO_HANDS)) if call.doing != "parked" else board
+    return _put(board, changed(
+        call, doing=event.doing, doing_by=event.extension, muted=event.muted, target_kind=event.target_kind,
+        target=event.target,
+    ))  # fmt: skip
 
 
 def _segment_ended(board: Board, event: routing.SegmentEnded) -> Board:
@@ -436,6 +459,7 @@ def _rules() -> Mapping[type[DomainEvent], Callable[[Board, Any], Board]]:
         routing.OfferTimedOut: _offer_failed,
         routing.OfferCancelled: _offer_failed,
         routing.SegmentEnded: _segment_ended,
+        routing.CallHandled: _handled,
         routing.WrapUpStarted: _wrap_up,
         routing.WrapUpEnded: _wrapped_up,
         recordings.RecordingStarted: _recording,

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class BoardCall:
-    """`state`: arrived, menu, waiting, offered, ringing, talking, held, after; `since` = when it came into it."""
+    """`state`: arrived, menu, waiting, offered, ringing, talking, held, after; `since` = when it came into it. `doing`: what the
+    agent `doing_by` does with it, where that says more (asking, asked, swapped, conference, parked; see `routing`)."""
 
     id: str
     state: str
@@ -35,6 +36,11 @@ class BoardCall:
     order_no: str = ""
     node: str = ""
     recording: bool = False
+    doing: str = ""
+    doing_by: str = ""
+    muted: bool = False
+    target_kind: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)

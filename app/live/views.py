@@ -32,7 +32,8 @@ class Viewer:
 
 def hidden(call: BoardCall) -> BoardCall:
     """The call without what identifies the caller."""
-    return replace(call, ani=mask_phone(call.ani), caller_name="", order_no="")
+    target = mask_phone(call.target) if call.target_kind == "number" else call.target
+    return replace(call, ani=mask_phone(call.ani), caller_name="", order_no="", target=target)
 
 
 def _shown(section: str, value: Any, viewer: Viewer) -> Json:

@@ -58,16 +58,15 @@ class AcdRole:
         self.house, self.links = house, house.links
         self.afar = TelephonyAfar(self) if self.links is not None and TELEPHONY not in house.roles else None
 
-    async def make(self, epoch: int, names: Mapping[str, str], screen_pop: ScreenPop | None) -> None:
+    async def make(self, epoch: int, screen_pop: ScreenPop | None) -> None:
         house, settings = self.house, self.house.settings
         async with house.database.read() as conn:
-            skills = await routing_store.skills_of_agents(conn)
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
             pending = await callback_store.pending(conn)
             contacts = await routing_store.contacts_since(conn, house.clock.now() - timedelta(days=PACE_DAYS))
             talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
-        policy = await house.policies.load()
+        policy, crew = await house.policies.load(), await house.crew.load()
         telephony: TelephonyPort
         if self.afar is not None:
             telephony = self.afar
@@ -80,10 +79,11 @@ class AcdRole:
         self.acd = Acd(
             telephony=Fenced(telephony, house.holds), screen_pop=screen_pop, stream=house.stream, clock=house.clock,
             ids=lambda: new_id().replace("-", "")[-12:], policy=policy,
-            agents=routing_store.records(names, skills), epoch=epoch, is_open=house.hours.is_open,
+            agents=crew, epoch=epoch, is_open=house.hours.is_open,
         )  # fmt: skip
         self.acd.book.acquainted.note_all(talks)
         house.policies.apply = self.acd.set_policy
+        house.crew.apply = self.acd.add_agent
         self.acd.restore(said, unfinished)
         outbound = settings.outbound
         self.acd.calls.outside = OutsideRules(tuple(outbound.allow), outbound.max_per_hour, outbound.ring_s)

@@ -41,12 +41,14 @@ from routing.acd import Acd
 from routing.callbacks import http as callbacks_http
 from routing.callbacks.where import Where
 from routing.calls import http as controls_http
+from routing.crew import http as crew_http
 from routing.explain import AgentWhy, ItemWhy
 from routing.http import AgentView, QueueView, own_or_supervised
 from routing.model import item_from
 from routing.policy import http as policy_http
 from routing.policy.dry_run import Situation, situation_from
 from routing.policy.http import situation_of
+from routing.quarters import http as quarters_http
 
 if TYPE_CHECKING:
     from app.house import House
@@ -100,9 +102,11 @@ class WebRole:
         )  # fmt: skip
         routes = [
             *auth_http.routes(house.users, house.clock),
-            *calls_http.routes(StoredCalls(house.reports)),
+            *calls_http.routes(StoredCalls(house.reports), lambda key: self.hub.board.calls.get(key)),
             *routing,
             *callbacks_http.routes(callbacks, house.reports, house.clock, Where(settings.country, house.zone)),
+            *crew_http.routes(house.crew, lambda: house.policies.document),
+            *quarters_http.routes(house.reports, house.zone),
             *policy_http.routes(house.policies, situation, house.clock),
             *orders_http.routes(house.desk),
             *recordings_http.routes(desk),

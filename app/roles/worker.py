@@ -1,5 +1,5 @@
 """The role `worker`: makes recordings of what Asterisk wrote, asks for their transcripts, deletes what is over its time,
-and compares our books with the switch's.
+compares our books with the switch's, and counts past quarters of an hour.
 
 Joins `recordings` with whoever knows which calls live, here or elsewhere; holds no rule of it. Invariant: where it is not
 known which calls live (no link, no word from telephony, a lost place in its story) nothing is swept.
@@ -22,6 +22,7 @@ from core.ids import new_id
 from recordings.disk import DiskGuard
 from recordings.service import LISTENS, Recordings
 from recordings.speech import Transcription
+from routing.quarters.keeper import Keeper
 
 if TYPE_CHECKING:
     from app.house import House
@@ -52,13 +53,14 @@ class WorkerRole:
             database=house.database, events=house.stream, clock=house.clock, zone=house.zone, metrics=house.metrics,
             compare=in_a_process(house.plan.home),
         )  # fmt: skip
+        self.quarters = Keeper(house.database, house.clock, house.zone)
         if self.links is not None and TELEPHONY not in house.roles:
             self.links.on_fresh.append(self._take_fresh)
             for peer in self.links.peers.values():
                 self.links.lose_place(peer, "news")  # what lives is heard by this owner, not by the one before
 
     def parts(self) -> list[Any]:
-        return [self.recordings.run(), self.gaps.run(), self.nightly.run()]
+        return [self.recordings.run(), self.gaps.run(), self.nightly.run(), self.quarters.run()]
 
     async def _allow_recording(self, allowed: bool) -> None:
         if self.house.telephony is not None:

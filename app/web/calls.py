@@ -18,7 +18,7 @@ from orders_bridge.model import mask_phone
 
 Json = dict[str, Any]
 _NUMBERS = frozenset({"ani", "caller_number", "number"})
-_PERSONAL = frozenset({"caller_name", "note", "path", "order_no", "order_id", "digits"})
+_PERSONAL = frozenset({"caller_name", "note", "path", "order_no", "order_id", "digits", "target"})
 _NEVER = frozenset({"kind", "interaction_id", "at", "session", "card", "sha256", "item"})
 
 

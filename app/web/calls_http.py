@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
+from app.live.model import BoardCall
+from app.live.views import hidden
 from app.web.calls import CallBook, CallFilter, CallRecord, CallStory, may_see, shown_fields, shown_number
 from core.errors import BadInput, NotFound
 from core.http.paging import PageQuery, cursor, read_cursor
@@ -92,10 +95,30 @@ class Said(Strict):
     turns: list[SaidTurn]
 
 
+Live = Callable[[str], BoardCall | None]
+
+
+class CallNow(Strict):
+    """A call that goes on, as it is handled at this moment. `state`: arrived, menu, waiting, offered, ringing, talking, held,
+    after; `doing`: what `doing_by` does with it beyond that (asking, asked, swapped, conference, parked), with `target`."""
+
+    state: str
+    since: datetime
+    queue: str
+    agent: str
+    offer_id: str
+    doing: str
+    doing_by: str
+    muted: bool
+    target_kind: str
+    target: str
+
+
 class CallDetail(CallRow):
-    """The whole story. `hidden` is true when recording, words and notes exist only for others."""
+    """The whole story. `hidden` is true when recording, words and notes exist only for others. `now`: while it goes on."""
 
     hidden: bool
+    now: CallNow | None
     timeline: list[Moment]
     recording: Sound | None
     transcript: Said | None
@@ -130,7 +153,7 @@ def _row(call: CallRecord, caller: Caller) -> dict[str, Any]:
     }
 
 
-def detail_of(story: CallStory, caller: Caller) -> CallDetail:
+def detail_of(story: CallStory, caller: Caller, now: CallNow | None = None) -> CallDetail:
     """The story as this person may see it."""
     allowed = may_see(caller, story.call)
     timeline = [
@@ -143,13 +166,13 @@ def detail_of(story: CallStory, caller: Caller) -> CallDetail:
     if allowed and story.transcript is not None:
         said = Said.model_validate(story.transcript)
     return CallDetail(
-        **_row(story.call, caller), hidden=not allowed, timeline=timeline, recording=sound, transcript=said
+        **_row(story.call, caller), hidden=not allowed, now=now, timeline=timeline, recording=sound, transcript=said
     )
 
 
 class _Calls:
-    def __init__(self, book: CallBook) -> None:
-        self._book = book
+    def __init__(self, book: CallBook, live: Live) -> None:
+        self._book, self._live = book, live
 
     async def page(self, request: Request) -> Page[CallRow]:
         query: CallsQuery = request.query
@@ -165,7 +188,11 @@ class _Calls:
         story = await self._book.story(request.path["id"])
         if story is None:
             raise NotFound("call", request.path["id"])
-        return detail_of(story, request.caller)
+        live = self._live(story.call.id) if story.call.ended_at is None else None
+        if live is not None and not may_see(request.caller, story.call):
+            live = hidden(live)
+        now = None if live is None else CallNow(**{name: getattr(live, name) for name in CallNow.model_fields})
+        return detail_of(story, request.caller, now)
 
 
 def _before(text: str) -> tuple[datetime, str]:
@@ -177,8 +204,9 @@ def _before(text: str) -> tuple[datetime, str]:
     return moment, str(key)
 
 
-def routes(book: CallBook) -> list[Route]:
-    calls = _Calls(book)
+def routes(book: CallBook, live: Live = lambda _id: None) -> list[Route]:
+    """`live`: a call that goes on, as the board shows it."""
+    calls = _Calls(book, live)
     return [
         Route("GET", "/api/calls", calls.page, "Calls, newest first", Page[CallRow], query=CallsQuery, tag="calls"),
         Route("GET", "/api/calls/{id}", calls.one, "One call with its timeline", CallDetail, tag="calls"),

@@ -31,7 +31,8 @@ LOCK = 4710  # Postgres' advisory lock of whoever migrates
 ROOMS = (
     "core.db.outbox", "core.db.relay", "core.audit", "core.lease", "core.jobs.store", "core.journal.flusher",
     "core.users.store",
-    "pbx.store", "orders_bridge.store", "routing.store", "routing.callbacks.store", "routing.policy.store", "recordings.store",
+    "pbx.store", "orders_bridge.store", "routing.store", "routing.callbacks.store", "routing.policy.store",
+    "routing.quarters.store", "recordings.store",
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ event_table = Table(
     Column("body", Json, nullable=False),
     UniqueConstraint("journal_id", "seq"),
     Index("ix_event_interaction_id_at", "interaction_id", "at"),
+    Index("ix_event_kind_at", "kind", "at"),
 )
 
 

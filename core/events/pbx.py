@@ -73,12 +73,13 @@ class LegEnded(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallConnected(DomainEvent):
-    """Caller and agent stand in one bridge and hear each other."""
+    """Caller and agent stand in one bridge and hear each other. `caller`: Asterisk's name of the caller's channel."""
 
     leg_id: str
     offer_id: str
     extension: str
     bridge_id: str = ""
+    caller: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -238,6 +238,28 @@ class PolicyPublished(DomainEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallHandled(RoutingEvent):
+    """What an agent does with their caller from now on: talking, held, asking, asked, swapped, conference, gone, parked; "" =
+    just what the facts say. `target`: who is asked, or takes part."""
+
+    extension: str
+    doing: str
+    muted: bool = False
+    target_kind: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentAbilityChanged(DomainEvent):
+    """What an agent can do (skill → level 1–5) and the teams they are in, from now on."""
+
+    extension: str
+    skills: dict[str, int] = field(default_factory=dict)
+    teams: tuple[str, ...] = ()
+    actor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SurgeChanged(DomainEvent):
     """The surge was switched on (again), off, or has ended by itself (`actor` rule:surge-ended)."""
 

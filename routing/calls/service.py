@@ -24,6 +24,7 @@ from pbx.ami import ActionRefused
 from pbx.transfer import CallOrder, EndLeg, HoldCaller, LeaveFor, LeaveRoom, RingLeg, SendCaller
 from routing.agent import Agent, State
 from routing.book import Book
+from routing.calls.handled import Handled, park
 from routing.calls.model import (
     Doing,
     Handling,
@@ -73,7 +74,7 @@ class Calls:
         self.park_s = PARK_S
         self._book, self._offers, self._wrap_ups = book, offers, wrap_ups
         self._telephony, self._ids, self._spawn, self._linked = telephony, ids, spawn, linked
-        self._handled: dict[str, Handling] = {}  # by offer: what is not just talked to
+        self._handled = Handled(book)
         self._over: OrderedDict[tuple[str, str], Handling] = OrderedDict()  # how it left whose hands
         self._parked: OrderedDict[str, Parked] = OrderedDict()
         self._taken: dict[str, Handling] = {}  # by the offer that takes a call over: from whom
@@ -220,6 +221,7 @@ class Calls:
             raise
         if verb is Verb.PARK:
             self._tell_transferred(now, Target("park", ""))
+            park(self._book, now.interaction_id, now.extension)
         return now
 
     def _restore(self, offer: Offer, before: Handling | None) -> None:

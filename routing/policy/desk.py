@@ -30,7 +30,7 @@ from routing.policy.model import Policy
 from routing.policy.plain import changes
 from routing.policy.store import Switch, Version
 from routing.policy.text import load, read_policy, sha256_of
-from routing.store import skills_of_agents
+from routing.store import skills_of_agents, teams_of_agents
 from routing.surge import Surge, end_of, with_surge
 
 TOPIC = "policy"  # on the bus: "look now"
@@ -59,10 +59,11 @@ def spoken() -> frozenset[str]:
 
 
 async def known_here(conn: AsyncConnection) -> Known:
-    """Prompts that can be heard, and skills that agents have; where none has any, nothing can be known of skills."""
+    """Prompts that can be heard, and skills and teams that agents have; where none has any, nothing can be known of them."""
     given = await skills_of_agents(conn)
     skills = frozenset(skill for skills in given.values() for skill in skills)
-    return Known(skills=skills or None, prompts=await asyncio.to_thread(spoken))
+    teams = frozenset(team for teams in (await teams_of_agents(conn)).values() for team in teams)
+    return Known(skills=skills or None, teams=teams or None, prompts=await asyncio.to_thread(spoken))
 
 
 class PolicyDesk:

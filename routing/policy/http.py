@@ -68,6 +68,10 @@ class VersionView(Strict):
     rollback_of: int | None
 
 
+class VersionTextView(VersionView):
+    text: str
+
+
 class SurgeView(Strict):
     """`until` null = off. `queues`: in which something is otherwise while it is on."""
 
@@ -207,6 +211,10 @@ class PolicyHttp:
         following = cursor(shown[-1].number) if len(found) > query.limit else None
         return Page[VersionView](items=[_version(one) for one in shown], next=following)
 
+    async def version(self, request: Request) -> VersionTextView:
+        found = await self._desk.version_of(_number(request))
+        return VersionTextView(**_version(found).model_dump(), text=found.text)
+
     async def check(self, request: Request) -> CheckView:
         problems = await self._desk.check(request.body.text)
         return CheckView(good=not problems, problems=[_problem(one) for one in problems])
@@ -235,11 +243,9 @@ class PolicyHttp:
 
     async def rollback(self, request: Request) -> PolicyView:
         body: RollbackBody = request.body
-        number = request.path["n"]
-        if not (number.isascii() and number.isdecimal() and len(number) <= 9):
-            raise NotFound("policy version", number[:20])
+        number = _number(request)
         try:
-            await self._desk.rollback(int(number), revision=body.revision, actor=_actor(request), note=body.note)
+            await self._desk.rollback(number, revision=body.revision, actor=_actor(request), note=body.note)
         except PolicyRefused as refused:
             raise PolicyHasProblems(refused) from refused
         return await self.current(request)
@@ -302,10 +308,20 @@ def routes(desk: PolicyDesk, situation: SituationNow, clock: Clock) -> list[Rout
               body=RollbackBody, roles=ADMINS, errors=(409,), tag=TAG),
         Route("GET", "/api/policies/schema", http.schema, "The JSON Schema of a policy's text", SchemaView,
               roles=SUPERVISORS, tag=TAG),
+        Route("GET", "/api/policies/{n}", http.version, "An old version of the policy, with its text", VersionTextView,
+              roles=SUPERVISORS, tag=TAG),
         Route("GET", "/api/surge", http.surge, "Whether the surge is on, and until when", SurgeView, tag=TAG),
         Route("POST", "/api/surge", http.turn_surge, "Switches the surge on for a time, or off", SurgeView,
               body=SurgeBody, roles=SUPERVISORS, errors=(409,), tag=TAG),
     ]  # fmt: skip
+
+
+def _number(request: Request) -> int:
+    """Raises NotFound for what is no number of a version."""
+    number = request.path["n"]
+    if not (number.isascii() and number.isdecimal() and len(number) <= 9):
+        raise NotFound("policy version", number[:20])
+    return int(number)
 
 
 def _actor(request: Request) -> str:

@@ -15,12 +15,12 @@ from core.db.outbox import event_table
 from core.events import DomainEvent, from_record
 from core.events import routing as told
 from core.events.pbx import CallWaiting
+from routing.quarters.store import states_at
 
 KINDS = (
     CallWaiting, told.ItemQueued, told.OfferAccepted, told.SegmentEnded, told.WrapUpEnded, told.ItemAbandoned,
     told.ItemOverflowed, told.AgentStateChanged,
 )  # fmt: skip
-BEFORE = timedelta(hours=12)  # who said READY that long before the day began is there at its beginning
 
 
 def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -36,14 +36,4 @@ async def events_of_day(conn: AsyncConnection, day: date, zone: ZoneInfo) -> lis
     of_day = select(e.body).where(e.at >= since, e.at < until, e.kind.in_([kind.kind for kind in KINDS]))
     rows = await conn.execute(of_day.order_by(e.at, e.position))
     events = [from_record(row.body) for row in rows]
-    return [*await _states_at(conn, since), *events]
-
-
-async def _states_at(conn: AsyncConnection, at: datetime) -> list[DomainEvent]:
-    """Each agent's state at that moment, as if it had been told then."""
-    e = event_table.c
-    before = select(e.body).where(e.kind == told.AgentStateChanged.kind, e.at >= at - BEFORE, e.at < at)
-    latest: dict[str, dict[str, object]] = {}
-    for row in await conn.execute(before.order_by(e.at, e.position)):
-        latest[row.body["extension"]] = row.body
-    return [from_record({**body, "at": at.isoformat()}) for _, body in sorted(latest.items())]
+    return [*await states_at(conn, since), *events]

@@ -1,6 +1,8 @@
 /** Talks to the REST API. Every refusal becomes a `Problem` with the server's stable id. */
 import type { CallDetail, CallRow, Me, Order, Page } from '@/types'
 import type {
+  AgentSkills,
+  AgentTeams,
   AgentWhy,
   BesideTalk,
   ControlAction,
@@ -9,6 +11,7 @@ import type {
   Handled,
   ItemWhy,
   Mode,
+  Named,
   Parked,
   Policy,
   PolicyProblem,
@@ -77,6 +80,14 @@ export const api = {
   extendWrapUp: (ext: string, seconds: number) => ask<void>('POST', `agents/${part(ext)}/wrap-up`, { action: 'extend', seconds }),
 
   agentWhy: (ext: string) => ask<AgentWhy>('GET', `agents/${part(ext)}/why`),
+  skills: () => ask<Page<Named>>('GET', 'skills'),
+  teams: () => ask<Page<Named>>('GET', 'teams'),
+  agentSkills: (ext: string) => ask<AgentSkills>('GET', `agents/${part(ext)}/skills`),
+  agentTeams: (ext: string) => ask<AgentTeams>('GET', `agents/${part(ext)}/teams`),
+  setSkills: (ext: string, skills: Record<string, number>, revision: number) =>
+    ask<AgentSkills>('PUT', `agents/${part(ext)}/skills`, { skills, revision }),
+  setTeams: (ext: string, teams: string[], revision: number) =>
+    ask<AgentTeams>('PUT', `agents/${part(ext)}/teams`, { teams, revision }),
   moveItem: (id: string, queue: string) => ask<ItemWhy>('POST', `items/${part(id)}/move`, { queue }),
   giveItem: (id: string, extension: string) => ask<ItemWhy>('POST', `items/${part(id)}/give`, { extension }),
   itemWhy: (id: string) => ask<ItemWhy>('GET', `items/${part(id)}/why`),

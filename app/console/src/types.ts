@@ -32,6 +32,12 @@ export interface BoardCall {
   order_no: string
   node: string
   recording: boolean
+  /** What the agent `doing_by` does with it, where that says more than `state`. */
+  doing: string
+  doing_by: string
+  muted: boolean
+  target_kind: string
+  target: string
 }
 
 export interface BoardAgent {

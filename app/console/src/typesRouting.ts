@@ -5,6 +5,7 @@ export interface Reason {
   words: string
   facts: Record<string, string | number>
   hint: string
+  hint_id: string
 }
 
 export interface QueueWhy {
@@ -12,6 +13,7 @@ export interface QueueWhy {
   waiting: number
   could_take: number
   words: string
+  reason: Reason | null
 }
 
 export interface AgentWhy {
@@ -21,6 +23,7 @@ export interface AgentWhy {
   since: string | null
   available: boolean
   headline: string
+  summary: Reason
   reasons: Reason[]
   queues: QueueWhy[]
   before: number
@@ -31,6 +34,24 @@ export interface WhyCandidate {
   name: string
   merit: number | null
   reason: Reason | null
+}
+
+/** What an agent can do, or where they belong; `revision` goes back with a change. */
+export interface AgentSkills {
+  extension: string
+  skills: Record<string, number>
+  revision: number
+}
+
+export interface AgentTeams {
+  extension: string
+  teams: string[]
+  revision: number
+}
+
+export interface Named {
+  name: string
+  queues: string[]
 }
 
 export interface ItemWhy {
@@ -50,6 +71,8 @@ export interface ItemWhy {
   widens_in_s: number | null
   agents: WhyCandidate[]
   chosen: string
+  reasons: Reason[]
+  chosen_for: Reason[]
 }
 
 export type ForcedState = 'READY' | 'NOT_READY' | 'OFFLINE'

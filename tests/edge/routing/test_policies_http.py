@@ -285,3 +285,15 @@ async def test_the_schema_and_the_document_of_the_operations_are_served(desk: De
 
 async def _nobody() -> Any:
     raise AssertionError
+
+
+async def test_the_text_of_an_old_version_can_be_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as desk:
+        await desk.publish(TEXT, 0, note="first")
+        await desk.publish(GOLD, 1)
+        status, old = await desk.ask("GET", "/api/policies/1")
+        assert (status, old["text"], old["note"], old["version"]) == (200, TEXT, "first", 1)
+        assert (await desk.ask("GET", "/api/policies/schema"))[0] == 200, "not taken for a version"
+        for number in ("3", "x", "9999999999"):
+            assert (await desk.ask("GET", f"/api/policies/{number}"))[0] == 404
+        assert (await desk.ask("GET", "/api/policies/1", "li"))[0] == 403

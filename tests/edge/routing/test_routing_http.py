@@ -274,6 +274,8 @@ async def test_why_an_agent_gets_no_calls_is_answered_in_words_with_what_to_do(d
     assert why["reasons"] == [] and why["available"] and "for something else" in why["headline"]
     (zh,) = (queue for queue in why["queues"] if queue["queue"] == "zh")
     assert (zh["waiting"], zh["could_take"], zh["words"]) == (1, 0, "1 wait; Li Na lacks the skill zh")
+    assert (zh["reason"]["reason"], zh["reason"]["facts"]["skill"]) == ("skill", "zh")
+    assert (why["summary"]["reason"], why["summary"]["facts"]) == ("other_wanted", {"name": "Li Na", "waiting": 1})
     status, problem = await desk.ask("GET", "/api/agents/102/why", "li")
     assert (status, problem["id"]) == (403, "routing:not-yours")
 
@@ -284,6 +286,10 @@ async def test_why_a_caller_waits_names_what_they_ask_for_and_each_agents_reason
     status, why = await desk.ask("GET", "/api/items/ix-z/why", "chen")
     assert status == 200 and (why["state"], why["position"], why["asks_for"]) == ("waiting", 1, {"zh": 3})
     assert {one["extension"]: one["reason"]["reason"] for one in why["agents"]} == {"101": "skill", "102": "skill"}
+    assert [(one["reason"], one["facts"]["skill"]) for one in why["reasons"]] == [("skill", "zh"), ("skill", "zh")]
+    _, queues = await desk.ask("GET", "/api/queues")
+    (waits,) = next(queue for queue in queues["items"] if queue["name"] == "zh")["waiting"]
+    assert waits["reasons"] == why["reasons"], "the queue says the same"
     assert (await desk.ask("GET", "/api/items/ix-z/why", "li"))[0] == 403
     assert (await desk.ask("GET", "/api/items/nobody/why", "chen"))[0] == 404
 
@@ -306,4 +312,5 @@ async def test_a_supervisor_moves_a_waiting_caller_and_gives_them_to_whom_they_n
         status == 200
         and why["state"] == "offered"
         and why["chosen"].startswith("given by user:chen, although Wang lacks")
+        and [one["reason"] for one in why["chosen_for"]] == ["given", "skill"]
     )

@@ -36,12 +36,15 @@ from routing import http as routing_http
 from routing.acd import Acd
 from routing.calls import http as controls_http
 from routing.calls.model import OutsideRules
+from routing.crew import http as crew_http
+from routing.crew.desk import CrewDesk
 from routing.model import AgentRecord, WorkItem
 from routing.policy import http as policy_http
 from routing.policy.desk import PolicyDesk
 from routing.policy.document import Document
 from routing.policy.dry_run import Situation
 from routing.policy.model import Policy, QueuePolicy, Ring
+from routing.store import set_skills
 from tests.edge.web.stage import Doors, Past
 from tests.unit.routing.switch import Switch
 from tests.unit.routing.switch_parts import Caller as Waiter
@@ -184,6 +187,7 @@ class Scene:
     desk: PolicyDesk
     clock: SystemClock
     people: People
+    crew: CrewDesk
 
     def ready(self, *extensions: str) -> None:
         for extension in extensions:
@@ -274,12 +278,21 @@ async def floor(
     desk = PolicyDesk(database, clock, Document(RULES, skills=frozenset(RULES.queues)), apply=acd.set_policy)
     await desk.load()
 
+    async with database.write() as conn:
+        await set_skills(conn, {record.extension: record.skills for record in records})
+
+    async def of_people() -> dict[str, str]:
+        return names
+
+    crew = CrewDesk(database, clock, of_people, apply=acd.add_agent)
+
     async def situation() -> Situation:
         return policy_http.situation_of(acd.book)
 
     routes = [
         *auth_http.routes(people, clock), *calls_http.routes(Past(clock.now(), folder, 0)), *routing_http.routes(acd),
         *controls_http.routes(acd.calls), *policy_http.routes(desk, situation, clock),
+        *crew_http.routes(crew, lambda: desk.document),
     ]  # fmt: skip
     app = build_app(
         routes=routes, gatekeeper=people, hub=hub, health=Health(), metrics=metrics, ids=new_id,
@@ -292,7 +305,7 @@ async def floor(
             await asyncio.sleep(0)
             switch.connect()
             async with serve(app, "127.0.0.1", port) as bound:
-                scene = Scene(f"http://127.0.0.1:{bound}", acd, switch, hub, desk, clock, people)
+                scene = Scene(f"http://127.0.0.1:{bound}", acd, switch, hub, desk, clock, people, crew)
                 await scene.until(lambda: acd.link_up)
                 await scene.settle()
                 yield scene

@@ -50,12 +50,15 @@ from recordings.transcriber import Transcriber
 from routing import http as routing_http
 from routing.acd import Acd
 from routing.calls import http as controls_http
+from routing.crew import http as crew_http
+from routing.crew.desk import CrewDesk
 from routing.model import AgentRecord
 from routing.policy import http as policy_http
 from routing.policy.desk import PolicyDesk
 from routing.policy.document import Document
 from routing.policy.dry_run import Situation
 from routing.policy.model import Policy, QueuePolicy
+from routing.quarters import http as quarters_http
 from tests.edge.orders_bridge.shops import sample_shop
 
 PASSWORD = "a-password-of-the-tests-1"
@@ -149,9 +152,17 @@ async def real_house(folder: Path) -> AsyncIterator[House]:
 
         async with sample_shop() as (shop, _, _):
             desk = OrderDesk(shop, stream, clock, zone=ZoneInfo("Asia/Shanghai"), country="CN", storage=database)
+            policies = PolicyDesk(database, clock, Document(acd.book.pool.policy))
+
+            async def names() -> dict[str, str]:
+                return {user.extension: user.name for user in await users.all() if user.extension}
+
+            crew = CrewDesk(database, clock, names, apply=acd.add_agent)
             routes = [
-                *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database)), *routing_http.routes(acd),
-                *policy_http.routes(PolicyDesk(database, clock, Document(acd.book.pool.policy)), situation, clock),
+                *auth_http.routes(users, clock), *calls_http.routes(StoredCalls(database), lambda key: hub.board.calls.get(key)),
+                *routing_http.routes(acd),
+                *policy_http.routes(policies, situation, clock), *quarters_http.routes(database, ZoneInfo("Asia/Shanghai")),
+                *crew_http.routes(crew, lambda: policies.document),
                 *controls_http.routes(acd.calls),
                 *orders_http.routes(desk), *recordings_http.routes(_recordings(folder, database, stream, clock)),
             ]  # fmt: skip

@@ -116,6 +116,9 @@ async def test_a_consult_by_keys_alone_is_swapped_made_three_and_handed_over_wit
         await doing(controls, becomes)
     await page.reload()
     await doing(controls, "conference")
+    anew = await at(opens, scene, "/agent", "anna", language)  # who has never seen this call: the snapshot tells
+    await doing(anew.page.get_by_test_id("controls"), "conference")
+    await anew.page.close()
     assert (await window.violations(), await window.overflow()) == ([], [])
     await doing(theirs, "conference")
     await presses(page, "g")

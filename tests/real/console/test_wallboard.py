@@ -87,6 +87,9 @@ async def test_the_answer_follows_what_happens_and_is_in_the_language_of_the_pag
     scene.switch.tell()
     scene.ready(ANNA)
     await expect(answer).to_contain_text(said[2])
+    asked = page.locator("[data-testid=why-queue][data-queue=express]").get_by_test_id("why-queue-reason")
+    lacks = {"en": "Anna Berg lacks the skill express.", "zh": "Anna Berg 没有技能 express。"}
+    await expect(asked).to_contain_text(lacks[language])
     assert await wrong_words(window, language) == []
     await page.keyboard.press("Escape")
     await expect(answer).to_have_count(0)
@@ -118,6 +121,34 @@ async def test_one_click_tells_why_a_caller_waits_agent_by_agent(scene: Scene, o
     scene.switch.caller_hangs_up(ix)
     gone = {"en": "This caller does not wait any more.", "zh": "这位来电者已不在排队。"}
     await expect(page.get_by_text(gone[language])).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_supervisor_gives_an_agent_a_skill_and_who_waits_for_it_is_served_at_once(
+    scene: Scene, opens: Opens, language: str
+) -> None:
+    await scene.crew.change(ANNA, skills={"service": 3}, teams=[], actor="user:test")
+    scene.ready(ANNA)
+    window = await _wallboard(opens, scene, language=language)
+    page = window.page
+    await _choose(page, ANNA, "edit-ability")
+    await page.locator("[data-skill=service]").get_by_role("button").click()
+    scene.arrive(f"n1-7.{language}", "express")
+    await page.get_by_test_id("new-skill").fill("express")
+    await page.get_by_test_id("add-skill").click()
+    await page.get_by_test_id("level-express").select_option("4")
+    await page.get_by_test_id("new-team").fill("vip")
+    await page.get_by_test_id("add-team").click()
+    assert await wrong_words(window, language, "vip") == []
+    assert (await window.violations(), await window.overflow()) == ([], [])
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "READY")
+    await page.get_by_test_id("ability-save").click()
+    await expect(page.get_by_test_id("ability-told")).to_have_text(
+        {"en": "Saved. It is in force.", "zh": "已保存，并已生效。"}[language]
+    )
+    await expect(row(page, ANNA)).to_have_attribute("data-state", "RESERVED")
+    assert (scene.acd.book.agents[ANNA].skills, scene.acd.book.agents[ANNA].teams) == ({"express": 4}, {"vip"})
+    await scene.crew.change(ANNA, skills={"service": 3}, teams=[], actor="user:test")
 
 
 async def test_a_supervisor_sets_an_agents_state_after_a_question_and_nobody_else_can(

@@ -44,6 +44,17 @@ class Room:
                 if not leaves:
                     await self.empty()
 
+    @asynccontextmanager
+    async def outside(self) -> AsyncIterator[Softphone]:
+        """The trunk's other end: whoever dials out is heard there. One at a time has the place, and gives it back for sure, so
+        that nobody after them rings a phone that is gone."""
+        async with await trunk(self.plan) as it:
+            await it.register()
+            try:
+                yield it
+            finally:
+                await it.register(0)
+
     @property
     def pid(self) -> int:
         return int((self.plan.folders.asterisk_run / "asterisk.pid").read_text())

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from app.softphone import Call, Softphone, listen
+from app.softphone import Call, listen
 from core.events import DomainEvent
 from core.events import pbx as facts
 from core.prompts.library import PromptLibrary
 from pbx.call import leg_id_of
 from pbx.transfer import CallCustomer, RingForCallback
-from tests.real.pbx.lab import trunk
 from tests.real.pbx.room import Room
 from tests.real.pbx.test_transfer import CALLER_HZ, FIRST_HZ, has_music, hears, says, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 CALLBACKS = itertools.count(1)
 CUSTOMER = "13900001111"
-
-
-@asynccontextmanager
-async def customer(room: Room) -> AsyncIterator[Softphone]:
-    async with await trunk(room.plan) as outside:
-        await outside.register()
-        try:
-            yield outside
-        finally:
-            await outside.register(0)
 
 
 async def ring_agent(room: Room) -> tuple[str, Call]:
@@ -54,7 +41,7 @@ def of(ix: str):
 
 
 async def test_the_agent_hears_it_ring_and_the_two_are_joined_when_the_customer_answers(room: Room) -> None:
-    async with room.serving() as parts, customer(room) as outside:
+    async with room.serving() as parts, room.outside() as outside:
         ix, agent = await ring_agent(room)
         agent.answer()
         says(agent, FIRST_HZ)
@@ -83,7 +70,7 @@ async def test_the_agent_hears_it_ring_and_the_two_are_joined_when_the_customer_
 async def test_a_customer_who_is_not_reached_leaves_the_agent_at_once_with_the_reason(
     room: Room, answer: int, reason: str
 ) -> None:
-    async with room.serving() as parts, customer(room) as outside:
+    async with room.serving() as parts, room.outside() as outside:
         ix, agent = await ring_agent(room)
         agent.answer()
         await parts.heard.until("CallbackLegReady", of(ix))
@@ -99,7 +86,7 @@ async def test_a_customer_who_is_not_reached_leaves_the_agent_at_once_with_the_r
 
 
 async def test_one_turn_calls_a_customer_once_whatever_is_asked(room: Room) -> None:
-    async with room.serving() as parts, customer(room) as outside:
+    async with room.serving() as parts, room.outside() as outside:
         ix, agent = await ring_agent(room)
         agent.answer()
         await parts.heard.until("CallbackLegReady", of(ix))
@@ -114,7 +101,7 @@ async def test_one_turn_calls_a_customer_once_whatever_is_asked(room: Room) -> N
 
 
 async def test_a_customer_whose_agent_went_away_waits_at_their_place(room: Room) -> None:
-    async with room.serving() as parts, customer(room) as outside:
+    async with room.serving() as parts, room.outside() as outside:
         ix, agent = await ring_agent(room)
         agent.answer()
         await parts.heard.until("CallbackLegReady", of(ix))

@@ -21,7 +21,7 @@ UNANSWERED_S = 1.0  # Asterisk says nothing to what it cannot read
 
 async def test_the_network_may_send_what_it_likes_and_the_next_caller_is_served(room: Room) -> None:
     pid = room.pid
-    async with room.serving() as parts, await listening_trunk(room) as registered:
+    async with room.serving() as parts, room.outside() as registered:
         answers = await Sender.send_all((room.plan.sip.host, room.plan.sip.port), rows("sip_raw"))
         accepted = [line for line in answers if line.startswith("SIP/2.0 2")]
         assert accepted == [] and any(" 401 " in line for line in answers)
@@ -31,7 +31,7 @@ async def test_the_network_may_send_what_it_likes_and_the_next_caller_is_served(
 
 async def test_callers_may_call_themselves_what_they_like(room: Room, tmp_path: Path) -> None:
     pid, mark, wrong = room.pid, tmp_path / "mark", {}
-    async with room.serving() as parts, await listening_trunk(room) as registered, await stranger(room) as phone:
+    async with room.serving() as parts, room.outside() as registered, await stranger(room) as phone:
         for row in rows("sip_callers"):
             try:
                 await one_call(room, phone, row, mark)
@@ -50,7 +50,7 @@ async def test_callers_may_call_themselves_what_they_like(room: Room, tmp_path: 
 
 async def test_an_agents_phone_cannot_dial_out_either(room: Room) -> None:
     pid = room.pid
-    async with room.serving(), await listening_trunk(room) as registered:
+    async with room.serving(), room.outside() as registered:
         for row in rows("sip_callers"):
             if "to" in row and row["to"] not in ("101", "*41"):
                 call = await room.agents[1].call(odd(row["to"]))
@@ -113,13 +113,6 @@ def clean_number(text: str) -> bool:
 async def stranger(room: Room) -> Stranger:
     it = await Stranger.open((room.plan.sip.host, room.plan.sip.port), room.plan.trunk.user, room.plan.trunk.password)
     assert isinstance(it, Stranger)
-    return it
-
-
-async def listening_trunk(room: Room) -> Softphone:
-    """The trunk's other end: whoever dials out is heard there."""
-    it = await Softphone.open((room.plan.sip.host, room.plan.sip.port), room.plan.trunk.user, room.plan.trunk.password)
-    await it.register()
     return it
 
 

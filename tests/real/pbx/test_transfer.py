@@ -28,7 +28,7 @@ from pbx.transfer import (
     SwapBack,
     SwapLegs,
 )  # fmt: skip
-from tests.real.pbx.lab import phone, trunk
+from tests.real.pbx.lab import phone
 from tests.real.pbx.room import Room
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -417,8 +417,7 @@ async def test_a_supervisor_hears_both_whispers_to_the_agent_alone_and_barges_in
 
 
 async def test_somebody_outside_is_asked_and_given_the_caller_over_the_trunk(room: Room) -> None:
-    async with room.serving() as parts, await trunk(room.plan) as outside:
-        await outside.register()
+    async with room.serving() as parts, room.outside() as outside:
         stage = await talking(room)
         leg = f"{stage.item.interaction_id}-out1"
         await stage.do(HoldCaller(caller=stage.item.channel, leg_id=stage.leg, heir=leg, hears="ringing"))

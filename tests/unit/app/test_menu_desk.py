@@ -54,8 +54,6 @@ async def test_a_menu_hears_how_a_queue_stands_for_whoever_would_come_now() -> N
         await it.live(1)
         assert await desk.standing("service") == QueueStanding(1, None, 2), "no talk was seen yet: nobody can say"
         it.acd.announcer.pace.remember([("service", 60.0)])
-        assert await desk.standing("service") == QueueStanding(1, 60.0, 2), (
-            "the second, and one ends every half minute"
-        )
+        assert await desk.standing("service") == QueueStanding(1, 60.0, 2), "the second, and one ends every half minute"
         with pytest.raises(NotFound):
             await desk.standing("nowhere")

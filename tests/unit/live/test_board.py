@@ -234,3 +234,27 @@ def test_a_caller_about_whom_a_colleague_is_asked_stays_with_their_agent_until_t
         routing.SegmentEnded(at=at(7), queue="service", ring_s=0, talk_s=5, hold_s=4, reason="talked", **first),
     ], board)  # fmt: skip
     assert (board.calls[IX].state, board.calls[IX].agent) == ("talking", "102")
+
+
+def test_who_looks_only_now_sees_what_is_done_with_a_call() -> None:
+    def handled(doing: str, **more: str) -> routing.CallHandled:
+        return routing.CallHandled(interaction_id=IX, at=at(9), extension="101", doing=doing, **more)
+
+    talk = [
+        pbx.CallArrived(interaction_id=IX, at=at(0), ani="138", dnis="800", channel="c"),
+        pbx.CallConnected(interaction_id=IX, at=at(5), leg_id="l", offer_id="o", extension="101"),
+    ]
+    three = [
+        *talk,
+        *(handled(doing, target_kind="number", target="+8613800001234") for doing in ("asking", "conference")),
+    ]
+    board = _fold(three)
+    own, other = (views.picture(sections(board), Viewer(False, who))["calls"][IX] for who in ("101", "102"))
+    assert (own["doing"], own["doing_by"], own["target"]) == ("conference", "101", "+8613800001234")
+    assert other["doing"] == "conference" and "0000" not in other["target"], "a number outside is not everybody's"
+    assert _fold([*three, handled("")]).calls[IX].doing == ""
+    parked = [*talk, handled("parked"), handled("gone")]
+    assert _fold(parked).calls[IX].doing == "parked"
+    waits = pbx.CallWaiting(interaction_id=IX, at=at(20), channel="c", queue="service", enqueued_at=at(1))
+    assert _fold([*parked, waits]).calls[IX].doing == ""
+    assert _fold([*parked, talk[1]]).calls[IX].doing == ""

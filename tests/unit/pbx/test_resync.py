@@ -166,6 +166,23 @@ async def test_phones_are_listed_too() -> None:
     assert told["101"] and not told["102"]
 
 
+@virtual_time
+async def test_a_talk_that_nobody_was_told_of_began_when_the_dialplan_says() -> None:
+    room = Room()
+    since = str(int(T0.timestamp() * 1000))
+    room.link.channels = [
+        status(IX, CALLER, bridge="b", AC_IX=IX, AC_STAGE="talk", AC_OFFER="o1", AC_SINCE=since),
+        status(LEG, "PJSIP/101-1", bridge="b"),
+        status("n1-2.2", "PJSIP/trunk-2", bridge="c", AC_IX="n1-2.2", AC_STAGE="talk", AC_OFFER="o2", AC_SINCE="soon"),
+        status("n1-2.2-o2", "PJSIP/102-1", bridge="c"),
+    ]
+    asked_at = datetime.now(UTC).replace(microsecond=0)
+    await room.resync.now()
+    began = {e.offer_id: (e.at, e.caller) for e in room.desk.heard.of("CallConnected")}  # type: ignore[attr-defined]
+    assert began["o1"] == (T0, CALLER)
+    assert began["o2"][0] >= asked_at, "what cannot be read is taken from the list itself"
+
+
 # --- who was lost
 
 

@@ -481,7 +481,10 @@ def _leg_news(leg: Leg) -> Iterator[tuple[str, DomainEvent]]:
     if leg.answered_at is not None:
         yield f"answered|{leg.leg_id}", pbx.LegAnswered(at=leg.answered_at, **ids)
     if leg.connected_at is not None:
-        yield f"connected|{leg.leg_id}", pbx.CallConnected(at=leg.connected_at, **ids)
+        yield (
+            f"connected|{leg.leg_id}",
+            pbx.CallConnected(at=leg.connected_at, caller=f"PJSIP/trunk-{leg.ix}", **ids),
+        )
     if leg.ended_at is not None:
         answered = leg.answered_at is not None
         yield f"legended|{leg.leg_id}", pbx.LegEnded(at=leg.ended_at, cause=leg.cause, answered=answered, **ids)

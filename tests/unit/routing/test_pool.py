@@ -300,3 +300,14 @@ def test_who_is_moved_into_a_queue_with_fewer_rings_is_not_looked_for_in_the_rin
     assert house.put(item("i1", "express")) == []
     assert house.pool.next_widening() is None
     assert house.at(40).settle() == []
+
+
+def test_who_widened_is_known_to_everybody_who_asks_and_only_until_the_next_decision() -> None:
+    pool = Pool(Policy({"service": QueuePolicy("service", {"service": 3}, rings=(Ring(10, {"service": 1}),))}))
+    pool.put(WorkItem("a", "service", "c", datetime(2026, 11, 24, tzinfo=UTC)), 0.0, 0.0)
+    pool.settle(5.0)
+    assert pool.widened == []
+    pool.settle(10.0)
+    assert pool.widened == pool.widened == [("a", 1)]
+    pool.settle(11.0)
+    assert pool.widened == [], "nothing is kept for somebody who never asks"

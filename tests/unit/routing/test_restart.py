@@ -185,6 +185,37 @@ def test_a_phone_that_was_answered_while_we_were_away_talks(box: Box) -> None:
     assert box.it.told.kinds(of=IX).count("OfferAccepted") == 1
 
 
+def test_a_talk_that_began_while_we_were_away_is_counted_from_its_own_beginning(box: Box) -> None:
+    box.open("101")
+    box.do(lambda it: it.switch.arrive(IX), 3)
+    box.kill()
+    box.do(lambda it: it.switch.answer("101"))
+    box.come_back(after_s=30)
+    box.do(lambda it: it.switch.agent_hangs_up("101"), 1)
+    assert box.it.told.last("SegmentEnded").talk_s == pytest.approx(30, abs=1)
+
+
+def test_a_talk_goes_on_hold_and_back_after_a_restart(box: Box) -> None:
+    box.open("101")
+    box.talk()
+    box.kill()
+    box.come_back()
+    for verb, doing in (("hold", "held"), ("resume", "talking")):
+        order = {
+            "what": "act",
+            "verb": verb,
+            "interaction_id": IX,
+            "by": "101",
+            "supervisor": False,
+            "actor": "user:li",
+        }
+        said = box.loop.run_until_complete(box.it.acd.calls.do(order))
+        assert said["doing"] == doing
+    assert [(type(it).__name__, it.caller) for it in box.it.switch.done] == [
+        ("HoldCaller", f"PJSIP/trunk-{IX}"), ("JoinCaller", f"PJSIP/trunk-{IX}")
+    ]  # fmt: skip
+
+
 def test_after_call_work_goes_on_for_what_is_left_of_it(box: Box) -> None:
     box.open("101")
     box.talk()

@@ -51,3 +51,35 @@ async def test_of_two_who_answer_at_once_one_has_the_caller_and_the_other_is_fre
         states = sorted([it.state("101"), it.state("102")])
         assert states[0] == "ENGAGED" and states[1] in ("READY", "WRAP_UP"), states
         assert sum(offer.connected_at is not None for offer in it.acd.book.offers.values()) == 1
+
+
+@virtual_time
+async def test_of_two_phones_answered_in_one_instant_one_has_the_caller_and_the_other_is_free_without_blame() -> None:
+    for late in (False, True):  # the switch tells of the other's end before it tells of the talk, or afterwards
+        async with house("101", "102", queues=[queue(ring_all=2)]) as it:
+            it.switch.arrive(IX)
+            await it.live(0.2)
+            first, second = it.switch.leg_of("101"), it.switch.leg_of("102")
+            assert first is not None and second is not None
+            for leg in (first, second):
+                leg.answered_at = it.clock.now()
+            it.switch.tell()
+            assert (it.state("101"), it.state("102")) == ("RESERVED", "RESERVED"), "the facts are on their way"
+            if late:
+                it.switch.callers[IX].stage, first.connected_at = "talk", it.clock.now()
+                it.switch.tell()
+                await it.live(0.05)
+            it.switch._end(second, 21)  # the dialplan found the caller talking
+            it.switch.tell()
+            await it.live(0.05)
+            if not late:
+                it.switch.callers[IX].stage, first.connected_at = "talk", it.clock.now()
+                it.switch.tell()
+                await it.live(0.05)
+            assert (it.state("101"), it.state("102")) == ("ENGAGED", "READY")
+            assert it.agent("102").misses == 0 and not it.told.all("OfferTimedOut") and not it.told.all("WrapUpStarted")
+            ended = it.told.last("SegmentEnded", extension="102")
+            assert (ended.reason, ended.talk_s) == ("not_connected", 0)
+            assert not it.acd.book.waiting and [offer.extension for offer in it.acd.book.offers.values()] == ["101"]
+            await it.live(20)
+            assert it.state("101") == "ENGAGED" and len(it.told.all("OfferMade")) == 2

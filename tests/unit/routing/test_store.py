@@ -27,7 +27,7 @@ from core.events.routing import (
     WrapUpStarted,
 )  # fmt: skip
 from routing import store
-from routing.model import AgentRecord, OpenOffer, OpenWrapUp, Unfinished
+from routing.model import OpenOffer, OpenWrapUp, Unfinished
 from tests.unit.routing.database import copy, sqlite
 from tests.unit.routing.house import House, queue, record
 from tests.virtual import VirtualLoop
@@ -229,15 +229,12 @@ async def test_an_offer_given_up_at_a_restart_and_answered_all_the_same_is_accep
     assert (offer["outcome"], offer["reason"]) == ("accepted", None)
 
 
-async def test_skills_are_kept_and_join_the_names() -> None:
+async def test_skills_are_kept() -> None:
     async with sqlite() as conn:
         await store.set_skills(conn, {"101": {"service": 3}, "102": {"zh": 5}})
         await store.set_skills(conn, {"101": {"express": 1}})
         known = await store.skills_of_agents(conn)
     assert known == {"101": {"express": 1}, "102": {"zh": 5}}
-    assert store.records({"103": "Wang", "101": "Li"}, known) == [
-        AgentRecord("101", "Li", {"express": 1}), AgentRecord("103", "Wang", {}),
-    ]  # fmt: skip
 
 
 async def test_long_words_are_cut_to_their_columns() -> None:

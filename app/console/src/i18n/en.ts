@@ -451,6 +451,7 @@ export const en = {
     CallConnected: 'Talking with {agent}',
     CallHeld: 'Put on hold',
     CallResumed: 'Taken off hold',
+    CallHandled: 'In the hands of {agent}',
     CallTransferred: 'Transferred',
     PartyJoined: 'Party joined',
     PartyLeft: 'Party left',

@@ -425,6 +425,7 @@ export const zh: Messages = {
     CallConnected: '与 {agent} 通话',
     CallHeld: '保持',
     CallResumed: '恢复通话',
+    CallHandled: '由 {agent} 处理',
     CallTransferred: '转接',
     PartyJoined: '加入通话',
     PartyLeft: '离开通话',

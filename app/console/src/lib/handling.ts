@@ -2,7 +2,7 @@
  * What an agent does with their caller now, as far as the live feed and the API's answers tell. Pure.
  *
  * The API answers each verb with what it came to; the feed tells what happens by itself: the caller is held or talks, and who
- * else is in the call. Invariant: what the feed tells later wins over an answer.
+ * else is in the call; what the owner of the queues says of the call's hands (`doing`) is known after a reload, too. Invariant: what the feed tells later wins over an answer.
  */
 import type { BoardAgent, BoardCall } from '@/types'
 import type { Doing, Handled } from '@/typesRouting'
@@ -46,6 +46,12 @@ export function afterAnswer(said: Handled, before: InHands | null): InHands {
 export function afterFeed(now: InHands | null, call: BoardCall | undefined, other: BoardAgent | undefined, me: string): InHands | null {
   if (!call) return null
   const known = now?.id === call.id && now.doing !== 'gone' ? now : null
+  if (['talking', 'held'].includes(call.state) && call.doing) {
+    const with_ = { muted: call.muted, kind: call.target_kind, target: call.target, met: known?.met ?? false }
+    if (call.doing_by === me) return { id: call.id, doing: call.doing as Doing, ...with_, asked: false }
+    const third = call.doing === 'conference' && call.target_kind === 'agent' && call.target === me
+    if (third) return { id: call.id, doing: 'conference', muted: known?.muted ?? false, kind: 'agent', target: call.doing_by, met: true, asked: true }
+  }
   if (call.agent !== me) return beside(known, call, other)
   if (!['talking', 'held'].includes(call.state)) return null
   const held = call.state === 'held'

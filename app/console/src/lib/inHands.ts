@@ -29,7 +29,10 @@ export function useInHands(call: Ref<BoardCall | undefined>, me: Ref<string>) {
 
   const other = computed(() => (call.value ? otherIn(agents.value, call.value, me.value) : undefined))
   watch(
-    () => [call.value?.id, call.value?.agent, call.value?.state, call.value?.since, other.value?.id, other.value?.state].join(' '),
+    () => {
+      const it = call.value
+      return [it?.id, it?.agent, it?.state, it?.since, it?.doing, it?.doing_by, it?.muted, it?.target, other.value?.id, other.value?.state].join(' ')
+    },
     () => {
       const before = hands.value ?? remembered()
       hands.value = afterFeed(before, call.value, other.value, me.value)

@@ -1,32 +1,25 @@
-/** Why not, in words of the language: by the reason's short name, else in the server's sentence. */
+/** Why, and what helps, in words of the language: by the reason's short name, else in the server's sentence. */
 import { useWords } from '@/i18n'
 import type { Reason } from '@/typesRouting'
 
 export function useReasons() {
-  const { t, te, word } = useWords()
+  const { t, te, word, locale } = useWords()
 
-  /** "NOT_READY (break)" as the API writes it, in our words. */
-  function stateWords(state: string, reason = ''): string {
+  function stateWords(state: string, because = ''): string {
     const said = word('state', state)
-    return reason ? `${said} (${word('reason', reason)})` : said
-  }
-
-  function parts(facts: Reason['facts']): [state: string, reason: string] {
-    const found = /^(\w+)(?: \((.*)\))?$/.exec(String(facts.state ?? ''))
-    return [found?.[1] ?? '', found?.[2] ?? '']
+    return because ? `${said} (${word('reason', because)})` : said
   }
 
   function words(why: Reason): string {
     const key = `whyReason.${why.reason}`
     if (!te(key)) return why.words
-    return t(key, why.reason === 'state' ? { ...why.facts, state: stateWords(...parts(why.facts)) } : why.facts)
+    const { state, state_reason: because } = why.facts
+    return t(key, state === undefined ? why.facts : { ...why.facts, state: stateWords(String(state), String(because ?? '')) })
   }
 
-  function hint(why: Reason): string {
-    const [state, reason] = parts(why.facts)
-    const id = why.reason === 'state' ? (reason === 'rona' ? 'rona' : state) : why.reason
-    return te(`whyHint.${id}`) ? t(`whyHint.${id}`) : why.hint
-  }
+  const hint = (why: Reason): string => (te(`whyHint.${why.hint_id}`) ? t(`whyHint.${why.hint_id}`) : why.hint)
+  /** Several of them as one text. */
+  const all = (whys: Reason[]): string => whys.map(words).join(locale.value.startsWith('zh') ? '' : ' ')
 
-  return { words, hint, stateWords }
+  return { words, hint, all, stateWords }
 }
