@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Select, String, Table, UniqueConstraint, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.db.bundles import in_bundles
 from core.db.engine import Database
 from core.db.metadata import metadata
-from core.db.types import Json, Moment
+from core.db.types import Json, Moment, stored_moment
 from core.events import DomainEvent, from_record
 
 event_table = Table(
@@ -69,14 +69,8 @@ _UNNESTED = (
 )
 
 
-class EventRow(NamedTuple):
-    """A row of the event table but for its journal; `text` is the event's record as it was written down."""
-
-    seq: int
-    interaction_id: str
-    kind: str
-    at: datetime
-    text: str
+# A row of the event table but for its journal: seq, interaction, kind, moment, and its record as it was written down.
+EventRow = tuple[int, str, str, datetime, str]
 
 
 async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
@@ -89,7 +83,7 @@ async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tu
 
 def row_of(seq: int, record: dict[str, Any], text: str) -> EventRow:
     at = datetime.fromisoformat(record["at"])
-    return EventRow(seq, record.get("interaction_id", ""), record["kind"], at, text)
+    return seq, record.get("interaction_id", ""), record["kind"], at, text
 
 
 async def write_rows(conn: AsyncConnection, journal_id: str, rows: Sequence[EventRow]) -> None:
@@ -97,23 +91,18 @@ async def write_rows(conn: AsyncConnection, journal_id: str, rows: Sequence[Even
     longer over each row than the database does."""
     if not rows:
         return
-    if any(row.at.tzinfo is None for row in rows):
-        raise ValueError("a moment needs its time zone")
     await hold_positions(conn)
     if conn.dialect.name == "sqlite":
-        given = [(journal_id, seq, ix, kind, _stored_moment(at), text) for seq, ix, kind, at, text in rows]
+        given = [(journal_id, seq, ix, kind, stored_moment(at), text) for seq, ix, kind, at, text in rows]
         for statement, values in in_bundles(_INSERT, "(?, ?, ?, ?, ?, ?)", given, _ONCE):
             await conn.exec_driver_sql(statement, values)
         return
     for start in range(0, len(rows), 500):
         seqs, ids, kinds, moments, texts = map(list, zip(*rows[start : start + 500], strict=True))
+        if any(at.tzinfo is None for at in moments):
+            raise ValueError("a moment needs its time zone")
         ats = [at.replace(microsecond=at.microsecond // 1000 * 1000) for at in moments]
         await conn.exec_driver_sql(f"{_INSERT} {_UNNESTED}{_ONCE}", (journal_id, seqs, ids, kinds, ats, texts))
-
-
-def _stored_moment(at: datetime) -> str:
-    """As the column's type would write it into SQLite: UTC, cut to milliseconds."""
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "milliseconds")[:23] + "000"
 
 
 async def events_after(conn: AsyncConnection, position: int, limit: int) -> list[StoredEvent]:

@@ -14,7 +14,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from sqlalchemy import BigInteger, Column, String, Table, Text, select, update
@@ -28,6 +28,7 @@ from core.db.upsert import upsert
 from core.errors import Unavailable
 from core.events import DomainEvent, from_record
 from core.journal.journal import Journal
+from core.journal.projector import Projector
 from core.journal.store import Fact
 
 mark_table = Table(
@@ -50,12 +51,6 @@ PAUSE_S = 0.5
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Projector(Protocol):
-    """Rows that follow from events. Idempotent: the same events twice leave the same rows."""
-
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None: ...
-
-
 class Source(Protocol):
     """The rows to be copied: our own journal, or one that somebody left behind."""
 
@@ -64,6 +59,14 @@ class Source(Protocol):
 
     async def read(self, after: int, limit: int) -> list[Fact]: ...
     async def forget_until(self, seq: int) -> None: ...
+    def at_hand(self, after: int, limit: int) -> list[Fact] | None: ...
+
+
+class Batch(NamedTuple):
+    """Facts, made ready to be written."""
+
+    rows: list[EventRow]
+    folded: list[Any]  # for each projector
 
 
 class _MarkMoved(Exception):
@@ -87,6 +90,7 @@ class Flusher:
         self._progress = asyncio.Condition()
         self._mark: int | None = None
         self._asleep = False  # until something is there to be copied
+        self._ahead: tuple[list[Fact], Batch] | None = None
         self._awaited = 0
         self.down = ""
         self.on_flush: list[Callable[[], object]] = []
@@ -140,7 +144,7 @@ class Flusher:
         """Copies one batch. Returns its size; raises Unavailable when the database does not answer, sqlite3.Error when the
         journal's disk does not."""
         mark = self._mark if self._mark is not None else await self._find_mark()
-        rows = await self._journal.read(mark, BATCH)
+        rows, ready = await self._next(mark)
         if not rows:
             self._mark = mark
             if mark > self._journal.flushed:  # the disk had not let them be forgotten
@@ -148,7 +152,7 @@ class Flusher:
             return 0
         self._mark = None  # until we know how this ended
         try:
-            await self._copy_all(mark, rows)
+            await self._copy_all(mark, rows, ready)
         except _MarkMoved:
             return await self.flush_once()
         self._mark = rows[-1].seq
@@ -173,9 +177,31 @@ class Flusher:
             await self._journal.forget_until(known)
         return max(known, flushed)
 
-    async def _copy_all(self, mark: int, rows: Sequence[Fact]) -> None:
+    async def _next(self, mark: int) -> tuple[list[Fact], Batch | None]:
+        """The facts behind the mark; ready when that was done ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0][0].seq == mark + 1:
+            return ahead
+        return await self._journal.read(mark, BATCH), None
+
+    def _look_ahead(self, after: int) -> None:
+        """Makes the next batch ready while the database is busy with this one. What cannot be made ready fails in its turn."""
+        facts = self._journal.at_hand(after, BATCH)
+        if facts and len(facts) == BATCH:
+            with contextlib.suppress(Exception):
+                self._ahead = facts, self._ready(facts)
+
+    def _ready(self, facts: Sequence[Fact]) -> Batch:
+        events = [fact.event or from_record(json.loads(fact.text)) for fact in facts]
+        rows = [
+            (fact.seq, event.interaction_id, event.kind, event.at, fact.text)
+            for fact, event in zip(facts, events, strict=True)
+        ]
+        return Batch(rows, [projector.fold(events) for projector in self._projectors])
+
+    async def _copy_all(self, mark: int, rows: Sequence[Fact], ready: Batch | None) -> None:
         try:
-            await self._copy(mark, rows)
+            await self._copy(mark, rows, ready)
         except NOT_THE_FACTS:
             raise
         except Exception as error:
@@ -184,17 +210,15 @@ class Flusher:
                 await self._copy_alone(mark, fact)
                 mark = fact.seq
 
-    async def _copy(self, mark: int, rows: Sequence[Fact]) -> None:
+    async def _copy(self, mark: int, rows: Sequence[Fact], ready: Batch | None = None) -> None:
         async with self._database.write() as conn:
             await self._move_mark(conn, mark, rows[-1].seq)
-            events = [fact.event or from_record(json.loads(fact.text)) for fact in rows]
-            for projector in self._projectors:
-                await projector.project(conn, events)
-            written = [
-                EventRow(fact.seq, event.interaction_id, event.kind, event.at, fact.text)
-                for fact, event in zip(rows, events, strict=True)
-            ]
-            await write_rows(conn, self._journal.journal_id, written)
+            ready = ready or self._ready(rows)
+            for projector, folded in zip(self._projectors, ready.folded, strict=True):
+                await projector.write(conn, folded)
+            if len(rows) == BATCH:
+                asyncio.get_running_loop().call_soon(self._look_ahead, rows[-1].seq)
+            await write_rows(conn, self._journal.journal_id, ready.rows)
 
     async def _copy_alone(self, mark: int, fact: Fact) -> None:
         """Whole if it can be, else the event without its projections, else only set aside."""

@@ -19,7 +19,7 @@ from app.reconcile.run import Order, reconcile
 from core.db.engine import Database
 from core.db.outbox import write_events
 from core.events import DomainEvent, from_record, pbx, routing, to_record
-from core.journal.flusher import Projector
+from core.journal.projector import Projector
 from core.journal.journal import Journal
 from pbx.cel import BookCall, calls_in
 from pbx.store import InteractionProjector, interaction_table
