@@ -76,7 +76,7 @@ EventRow = tuple[int, str, str, datetime, str]
 async def write_events(conn: AsyncConnection, journal_id: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
     """Writes (seq, record) rows of one journal; those already there are left alone.
 
-    The last thing a transaction does: until its commit, nobody else writes events.
+    The last thing a transaction does.
     """
     await write_rows(conn, journal_id, [row_of(seq, record, json.dumps(record)) for seq, record in rows])
 
@@ -87,22 +87,35 @@ def row_of(seq: int, record: dict[str, Any], text: str) -> EventRow:
 
 
 async def write_rows(conn: AsyncConnection, journal_id: str, rows: Sequence[EventRow]) -> None:
-    """`write_events` for texts that are at hand: they go into the table as they are, past SQLAlchemy, which would take
-    longer over each row than the database does."""
-    if not rows:
-        return
-    await hold_positions(conn)
-    if conn.dialect.name == "sqlite":
+    """`write_events` for texts that are at hand."""
+    await write_statements(conn, statements(journal_id, rows, is_sqlite=conn.dialect.name == "sqlite"))
+
+
+Statement = tuple[str, Any]  # and its values, as the driver takes them
+
+
+def statements(journal_id: str, rows: Sequence[EventRow], *, is_sqlite: bool) -> list[Statement]:
+    """What writes the rows. Their texts go into the table as they are, past SQLAlchemy, which would take longer over each
+    row than the database does. Pure: it can be done ahead."""
+    if is_sqlite:
         given = [(journal_id, seq, ix, kind, stored_moment(at), text) for seq, ix, kind, at, text in rows]
-        for statement, values in in_bundles(_INSERT, "(?, ?, ?, ?, ?, ?)", given, _ONCE):
-            await conn.exec_driver_sql(statement, values)
-        return
+        return list(in_bundles(_INSERT, "(?, ?, ?, ?, ?, ?)", given, _ONCE))
+    made: list[Statement] = []
     for start in range(0, len(rows), 500):
         seqs, ids, kinds, moments, texts = map(list, zip(*rows[start : start + 500], strict=True))
         if any(at.tzinfo is None for at in moments):
             raise ValueError("a moment needs its time zone")
         ats = [at.replace(microsecond=at.microsecond // 1000 * 1000) for at in moments]
-        await conn.exec_driver_sql(f"{_INSERT} {_UNNESTED}{_ONCE}", (journal_id, seqs, ids, kinds, ats, texts))
+        made.append((f"{_INSERT} {_UNNESTED}{_ONCE}", (journal_id, seqs, ids, kinds, ats, texts)))
+    return made
+
+
+async def write_statements(conn: AsyncConnection, made: Sequence[Statement]) -> None:
+    """The last thing a transaction does: until its commit, nobody else writes events."""
+    if made:
+        await hold_positions(conn)
+    for text, values in made:
+        await conn.exec_driver_sql(text, values)
 
 
 async def events_after(conn: AsyncConnection, position: int, limit: int) -> list[StoredEvent]:

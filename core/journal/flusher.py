@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
 from core.db.metadata import metadata
-from core.db.outbox import EventRow, row_of, write_rows
+from core.db.outbox import Statement, row_of, statements, write_rows, write_statements
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.errors import Unavailable
@@ -47,6 +47,7 @@ quarantine_table = Table(
     Column("reason", Text, nullable=False),
 )
 BATCH = 2000
+WORTH = 1000  # so many are not waited upon: a transaction costs as much as a hundred facts
 PAUSE_S = 0.5
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -65,7 +66,7 @@ class Source(Protocol):
 class Batch(NamedTuple):
     """Facts, made ready to be written."""
 
-    rows: list[EventRow]
+    written: list[Statement]
     folded: list[Any]  # for each projector
 
 
@@ -101,7 +102,7 @@ class Flusher:
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            if self._asleep or own.synced - own.flushed >= BATCH:
+            if self._asleep or own.synced - own.flushed >= WORTH:
                 loop.call_soon_threadsafe(self._news.set)
 
         own.on_sync.append(wake)
@@ -127,15 +128,14 @@ class Flusher:
             own.on_sync.remove(wake)
 
     async def _gather(self, own: Journal) -> None:
-        """Returns when there is something to copy, and a batch has gathered: a transaction costs as much as a hundred
-        facts. Whoever waits for his facts is not made to wait for more of them."""
+        """Returns when there is something to copy, and enough has gathered. Whoever waits for his facts is not made to wait for more of them."""
         self._news.clear()
         self._asleep = True
         if own.synced == own.flushed:
             await self._news.wait()
         self._asleep = False
         self._news.clear()
-        if not self._awaited and own.synced - own.flushed < BATCH:
+        if not self._awaited and own.synced - own.flushed < WORTH:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE_S):
                     await self._news.wait()
@@ -197,7 +197,8 @@ class Flusher:
             (fact.seq, event.interaction_id, event.kind, event.at, fact.text)
             for fact, event in zip(facts, events, strict=True)
         ]
-        return Batch(rows, [projector.fold(events) for projector in self._projectors])
+        written = statements(self._journal.journal_id, rows, is_sqlite=self._database.is_sqlite)
+        return Batch(written, [projector.fold(events) for projector in self._projectors])
 
     async def _copy_all(self, mark: int, rows: Sequence[Fact], ready: Batch | None) -> None:
         try:
@@ -218,7 +219,7 @@ class Flusher:
                 await projector.write(conn, folded)
             if len(rows) == BATCH:
                 asyncio.get_running_loop().call_soon(self._look_ahead, rows[-1].seq)
-            await write_rows(conn, self._journal.journal_id, ready.rows)
+            await write_statements(conn, ready.written)
 
     async def _copy_alone(self, mark: int, fact: Fact) -> None:
         """Whole if it can be, else the event without its projections, else only set aside."""

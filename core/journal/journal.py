@@ -109,7 +109,7 @@ class Journal:
             self._news.wait()
             self._news.clear()
             while self._waiting or group:
-                while self._waiting and len(group) < GROUP_MOST:
+                for _ in range(min(len(self._waiting), GROUP_MOST - len(group))):  # not what is told meanwhile
                     group.append(self._waiting.popleft())
                 if self._synced(group):
                     group = []
