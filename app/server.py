@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from app.loop import run
 from app.roles import ALL, ROLES, parse, process_name
 from app.stall import StallWatch
 from app.wiring import Controller
@@ -121,7 +122,7 @@ def main() -> int:
     gc.disable()  # until we serve: see `collect_from_here_on`
     faulthandler.register(signal.SIGUSR1)  # the stacks of a process that hangs, into its log
     try:
-        return asyncio.run(serve(read_plan(given.home), given.home, given.slot, given.roles))
+        return run(serve(read_plan(given.home), given.home, given.slot, given.roles))
     except AftercallError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from app.loop import run as run_loop
 from app.server import collect_from_here_on
 from bench.figures import Figure, at, figure, spread
 from core.clock import SystemClock
@@ -190,4 +191,4 @@ async def _run() -> list[Figure]:
 
 def run() -> list[Figure]:
     """The figures of B10."""
-    return asyncio.run(_run())
+    return run_loop(_run())

@@ -13,6 +13,7 @@ import msgspec
 
 _quickly = msgspec.json.Encoder().encode
 _slowly = json.JSONEncoder(check_circular=False).encode  # what holds itself is found out by the depth of it
+_read_quickly = msgspec.json.Decoder().decode
 _WITH_FRACTION, _ZULU = len('"2026-11-24T09:00:00.123000Z"'), ord("Z")
 
 
@@ -22,6 +23,14 @@ def json_text(value: Any) -> str:
         return _quickly(value).decode()
     except (TypeError, ValueError):  # half a character, a key that is no text: not every encoder minds
         return _slowly(value)
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value that a JSON text holds. Raises ValueError."""
+    try:
+        return _read_quickly(text)
+    except (msgspec.DecodeError, UnicodeError):  # half a character, a number that is none: not every decoder minds
+        return json.loads(text)
 
 
 def moment_text(moment: datetime) -> str:

@@ -8,12 +8,26 @@ that a reader who has seen one has seen all before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Select, String, Table, UniqueConstraint, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.bundles import in_bundles
@@ -21,6 +35,7 @@ from core.db.engine import Database
 from core.db.metadata import metadata
 from core.db.types import Json, Moment, stored_moment
 from core.events import DomainEvent, from_record
+from core.json_text import from_json
 
 event_table = Table(
     "event",
@@ -39,12 +54,20 @@ event_table = Table(
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """An event with its place: `position` in the whole table, (`journal_id`, `seq`) in the process that told it."""
+    """An event with its place: `position` in the whole table, (`journal_id`, `seq`) in the process that told it; `text` is
+    its record as it was written down, read by whom it concerns."""
 
     position: int
     journal_id: str
     seq: int
-    record: dict[str, Any]
+    interaction_id: str
+    kind: str
+    text: str
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        read: dict[str, Any] = from_json(self.text)
+        return read
 
     def event(self) -> DomainEvent:
         """The typed event. Raises KeyError for a kind this release does not know."""
@@ -120,12 +143,18 @@ async def write_statements(conn: AsyncConnection, made: Sequence[Statement]) -> 
 
 async def events_after(conn: AsyncConnection, position: int, limit: int) -> list[StoredEvent]:
     """Events written after `position`, oldest first."""
-    statement = select(event_table).where(event_table.c.position > position).order_by(event_table.c.position)
-    return await _stored(conn, statement.limit(limit))
+    return await _stored(conn, _AFTER, {"after": position, "most": limit})
 
 
-async def _stored(conn: AsyncConnection, statement: Select[Any]) -> list[StoredEvent]:
-    return [StoredEvent(row.position, row.journal_id, row.seq, row.body) for row in await conn.execute(statement)]
+_e = event_table.c
+_STORED = select(_e.position, _e.journal_id, _e.seq, _e.interaction_id, _e.kind, type_coerce(_e.body, Text))
+_AFTER = _STORED.where(_e.position > bindparam("after")).order_by(_e.position).limit(bindparam("most", type_=Integer))
+
+
+async def _stored(
+    conn: AsyncConnection, statement: Select[Any], values: Mapping[str, Any] | None = None
+) -> list[StoredEvent]:
+    return [StoredEvent(*row) for row in await conn.execute(statement, values)]
 
 
 class EventLog:
@@ -141,13 +170,13 @@ class EventLog:
 
     async def for_interaction(self, interaction_id: str) -> list[StoredEvent]:
         """An interaction's timeline: by time, then by sequence in the process that told it."""
-        statement = select(event_table).where(event_table.c.interaction_id == interaction_id)
-        return await self._all(statement.order_by(event_table.c.at, event_table.c.journal_id, event_table.c.seq))
+        statement = _STORED.where(_e.interaction_id == interaction_id)
+        return await self._all(statement.order_by(_e.at, _e.journal_id, _e.seq))
 
     async def latest(self, kinds: Sequence[str], limit: int = 5000) -> list[StoredEvent]:
         """The newest events of these kinds, oldest first."""
-        statement = select(event_table).where(event_table.c.kind.in_(kinds))
-        rows = await self._all(statement.order_by(event_table.c.position.desc()).limit(limit))
+        statement = _STORED.where(_e.kind.in_(kinds))
+        rows = await self._all(statement.order_by(_e.position.desc()).limit(limit))
         return rows[::-1]
 
     async def _all(self, statement: Select[Any]) -> list[StoredEvent]:

@@ -26,10 +26,11 @@ from core.db.outbox import Statement, row_of, statements, write_rows, write_stat
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.errors import Unavailable
-from core.events import DomainEvent, from_record
+from core.events import from_record
 from core.journal.journal import Journal
 from core.journal.projector import Projector
 from core.journal.store import Fact
+from core.json_text import from_json
 
 mark_table = Table(
     "journal_mark",
@@ -128,7 +129,8 @@ class Flusher:
             own.on_sync.remove(wake)
 
     async def _gather(self, own: Journal) -> None:
-        """Returns when there is something to copy, and enough has gathered. Whoever waits for his facts is not made to wait for more of them."""
+        """Returns when there is something to copy, and enough has gathered, which whoever waits for his facts is not made to
+        wait for."""
         self._news.clear()
         self._asleep = True
         if own.synced == own.flushed:
@@ -192,7 +194,7 @@ class Flusher:
                 self._ahead = facts, self._ready(facts)
 
     def _ready(self, facts: Sequence[Fact]) -> Batch:
-        events = [fact.event or from_record(json.loads(fact.text)) for fact in facts]
+        events = [fact.event or from_record(from_json(fact.text)) for fact in facts]
         rows = [
             (fact.seq, event.interaction_id, event.kind, event.at, fact.text)
             for fact, event in zip(facts, events, strict=True)
