@@ -25,8 +25,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    cast,
     select,
-    type_coerce,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -147,7 +147,7 @@ async def events_after(conn: AsyncConnection, position: int, limit: int) -> list
 
 
 _e = event_table.c
-_STORED = select(_e.position, _e.journal_id, _e.seq, _e.interaction_id, _e.kind, type_coerce(_e.body, Text))
+_STORED = select(_e.position, _e.journal_id, _e.seq, _e.interaction_id, _e.kind, cast(_e.body, Text))
 _AFTER = _STORED.where(_e.position > bindparam("after")).order_by(_e.position).limit(bindparam("most", type_=Integer))
 
 
