@@ -1,5 +1,7 @@
 # Aftercall. `make help` lists what there is. Everything lives in .venv and a cache folder; nothing is installed on the host.
 SHELL := /bin/bash
+# Compiled once, not by every process of the tests anew, whatever the caller's shell says.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 # Debian's own Python first: it can be read by the unprivileged user our processes become when started as root.
 PYTHON ?= $(shell for p in /usr/bin/python3.11 python3.11 python3; do $$p -c 'import sys,ensurepip,venv; sys.exit(sys.version_info[:2]!=(3,11))' 2>/dev/null && { echo $$p; break; }; done)

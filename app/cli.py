@@ -63,6 +63,15 @@ def restart(home: HomeOption = None) -> None:
 
 
 @app.command()
+def rotate(home: HomeOption = None) -> None:
+    """Give the switch's AMI accounts new passwords. Calls and links go on; world.json has the new ones."""
+    from app.world.start import ask_to_rotate
+
+    ask_to_rotate(home_folder(home))
+    print("the AMI passwords are new; the old ones are refused")
+
+
+@app.command()
 def units(
     home: HomeOption = None,
     to: Annotated[Path | None, typer.Option(help="the folder to write them to, e.g. /etc/systemd/system")] = None,

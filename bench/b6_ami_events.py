@@ -55,7 +55,9 @@ async def ours(port: int) -> float:
     async def on_up() -> None:
         up.set()
 
-    link = AmiLink(AmiAddress("127.0.0.1", port, "u", "s"), on_event=on_event, on_up=on_up, on_down=lambda _why: None)
+    link = AmiLink(
+        lambda: AmiAddress("127.0.0.1", port, "u", "s"), on_event=on_event, on_up=on_up, on_down=lambda _why: None
+    )
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         running = group.create_task(link.run())
         await up.wait()

@@ -76,11 +76,11 @@ class AmiAddress:
 
 class AmiLink:
     """`await run()` for ever. `on_up` is awaited on each new link, before it is called up; `on_event` has every event of
-    the link from its beginning, also while `on_up` lists what is there."""
+    the link from its beginning, also while `on_up` lists what is there. `address` is asked for each link: secrets change."""
 
     def __init__(
         self,
-        address: AmiAddress,
+        address: Callable[[], AmiAddress],
         *,
         on_event: Callable[[AmiEvent], None],
         on_up: Callable[[], Awaitable[None]],
@@ -181,14 +181,15 @@ class AmiLink:
             self.reconnects += 1
 
     async def _one_link(self) -> None:
+        address = self._address()
         async with asyncio.timeout(DEAD_S):
-            reader, self._writer = await asyncio.open_connection(self._address.host, self._address.port)
+            reader, self._writer = await asyncio.open_connection(address.host, address.port)
             await _skip_banner(reader)
         self._events.clear()
         self._booted.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(reader))
-            await self._ask(*ami_actions.login(self._address.user, self._address.secret), DEAD_S)
+            await self._ask(*ami_actions.login(address.user, address.secret), DEAD_S)
             async with asyncio.timeout(BOOT_S):
                 await self._booted.wait()
             run = await self._run_of()

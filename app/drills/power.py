@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from app.drills.field import FUSE, Field
+from app.drills.link import logged
 from app.drills.model import Drill, Missed, require
 from ivr.catalogue import SAMPLE
 
@@ -141,6 +142,21 @@ async def _token_rotated(field: Field) -> str:
     )
 
 
+async def _switch_passwords_rotated(field: Field) -> str:
+    """36: the AMI passwords, with calls up. Links that stand go on; whoever logs in afterwards has the new ones."""
+    standing = await field.standing(talking=1, waiting=1, menu=0)
+    old, down, begun = field.told()["ami"]["password"], logged(field, "ami_link_down"), field.now()
+    await _aftercall(field, "rotate")  # returns when the new are taken and the old are refused
+    took = field.now() - begun
+    require(field.told()["ami"]["password"] != old, "world.json still has the old password")
+    require(logged(field, "ami_link_down") == down, "a link was lost")
+    os.kill(field.told()["pids"]["controller"], signal.SIGKILL)
+    standing.talking[0][0].hang_up()
+    again, _ = await field.served(timeout_s=20.0)
+    require(standing.waiting[0].state == again.state == "talking", "somebody was cut off")
+    return f"new ones in force after {took:.1f} s, no link lost, no call dropped; a new controller logs in with them"
+
+
 async def _aftercall(field: Field, *words: str) -> str:
     """A command of the product on this home; returns its last line."""
     process = await asyncio.create_subprocess_exec(
@@ -158,4 +174,6 @@ DRILLS = (
           short=True),
     Drill(35, "power cut", "first call ≤ 60 s, no manual step, journals replayed", _power_cut, alone=True),
     Drill(36, "API token rotated", "both are good until the old one is taken back; no dropped call", _token_rotated),
+    Drill(36, "AMI passwords rotated", "links go on, the old ones are refused; no dropped call", _switch_passwords_rotated,
+          short=True),
 )  # fmt: skip

@@ -46,6 +46,7 @@ OFFER_S, CANCEL_S, CARD_S = 2.0, 2.0, 0.34
 LOOK_S = 0.2
 UNSEEN = 0
 ACQUAINTED_DAYS = 30
+WRITTEN_S = 2.0
 
 
 class AcdRole:
@@ -85,6 +86,7 @@ class AcdRole:
         self.acd.calls.outside = OutsideRules(tuple(outbound.allow), outbound.max_per_hour, outbound.ring_s)
         self.acd.callbacks.where = Where(settings.country, house.zone)
         self.acd.callbacks.caller_number = outbound.caller_number
+        self.acd.callbacks.written = lambda: house.journal.written(WRITTEN_S)
         self.acd.callbacks.restore(pending.entries, up=pending.up, over=pending.over)
         self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
         if self.links is not None:

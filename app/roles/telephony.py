@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,8 +21,9 @@ from app.lookup import DeskLookup
 from app.menus import MenuFolder
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
+from app.world.plan import read_plan
 from core.db.outbox import EventLog
-from core.errors import Unavailable
+from core.errors import AftercallError, Unavailable
 from core.events.pbx import LegAnswered, LegEnded, SwitchLinkChanged
 from core.ids import new_id
 from core.prompts.library import PromptLibrary
@@ -89,16 +91,25 @@ class Telephony:
         return [self.link.run(), self.heartbeat.run(), self.menus.run()]
 
     def _make_link(self) -> None:
-        ami, house = self.plan.ami, self.house
-        address = AmiAddress(ami.host, ami.port, ami.controller.user, ami.controller.password)
+        house = self.house
         self.link = AmiLink(
-            address, on_event=lambda event: self._on_event(event), on_up=self._link_is_up, on_down=self._link_is_down
+            self._address,
+            on_event=lambda event: self._on_event(event),
+            on_up=self._link_is_up,
+            on_down=self._link_is_down,
         )
         self.control = Control(self.link)
         self.heartbeat = Heartbeat(
             self.link, self.control, slot=house.slot, life=new_id()[-12:], superseded=self._superseded,
             routed=self.routed,
         )  # fmt: skip
+
+    def _address(self) -> AmiAddress:
+        """As the plan says now: passwords may have become others since we began."""
+        with suppress(AftercallError):  # it cannot be read: as before
+            self.plan = self.plan.model_copy(update={"ami": read_plan(self.plan.home).ami})
+        ami = self.plan.ami
+        return AmiAddress(ami.host, ami.port, ami.controller.user, ami.controller.password)
 
     def _make_menus(self) -> None:
         house = self.house

@@ -19,7 +19,7 @@ from typing import Any
 
 from app.probe import SipProbe
 from app.roles import ACD, ALL, ROLES, TELEPHONY, parse, process_name
-from app.world import services, switch
+from app.world import accounts, services, switch
 from app.world.bundle import Bundle
 from app.world.children import Child, ChildSpec, Report, sweep
 from app.world.controllers import Controllers
@@ -63,6 +63,7 @@ class Launcher:
         self._claims = Claims()
         self._stop = asyncio.Event()
         self._roll = asyncio.Event()
+        self._rotate = asyncio.Event()
         self._children: dict[str, Child] = {}
         self._configuration = ""
         self._orders: list[dict[str, Any]] = []
@@ -78,6 +79,7 @@ class Launcher:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGUSR1, self._roll.set)
+        loop.add_signal_handler(signal.SIGUSR2, self._rotate.set)
         sweep(remembered(self._file("children.json")), self._say)
         adopted = await self._prepare()
         self._make_children(adopted)
@@ -92,6 +94,7 @@ class Launcher:
                     for work in (
                         self._start(when_ready),
                         self._roll_when_asked(),
+                        self._rotate_when_asked(),
                         self._watch_switch(),
                         watchdog(),
                         *watching,
@@ -151,7 +154,7 @@ class Launcher:
                 self._say(f"adopting the Asterisk that still runs (pid {record.process.pid}, {len(busy)} channels)")
                 return record.process
             if busy:
-                self._configuration = record.configuration
+                await self._accounts(record)
                 self._say(
                     f"adopting the Asterisk that still runs (pid {record.process.pid}, {len(busy)} channels); "
                     "its changed configuration is used from its next start on"
@@ -337,6 +340,29 @@ class Launcher:
                 self._say("both controllers were restarted" if len(self._kinds) == 1 else "all roles were restarted")
             except TimeoutError:
                 self._say("a controller did not come back in time; the restart stops here")
+
+    async def _rotate_when_asked(self) -> None:
+        """`aftercall rotate`: other AMI passwords; links that stand go on, and whoever connects reads the plan."""
+        while True:
+            await self._rotate.wait()
+            self._rotate.clear()
+            try:
+                self.plan = accounts.with_new_passwords(self.plan)
+                self.plan.write()
+                await self._accounts(switch.Record.read(switch.record_file(self.home)))
+                self._say("the AMI passwords are new")
+            except (AftercallError, OSError) as error:
+                self._say(f"the AMI passwords: {error}")
+            self._write_world()
+
+    async def _accounts(self, record: switch.Record | None) -> None:
+        """A switch that runs lets in whom the plan says, whatever else of its configuration waits for its next start."""
+        if record is None:
+            return
+        self._configuration = record.configuration
+        if await accounts.put_in_force(self.plan, self._settings):
+            self._configuration = self._stamp(fingerprint(self.plan.folders.asterisk_etc))
+            switch.Record(record.process, record.instance, self._configuration).write(switch.record_file(self.home))
 
     # --- the end
 

@@ -93,11 +93,7 @@ def render(plan: WorldPlan, settings: Settings, *, source: Path | None = None, t
     new = target.with_name(target.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True, mode=0o700)
-    environment = Environment(
-        loader=FileSystemLoader(source), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True,
-        lstrip_blocks=True, finalize=_one_line, autoescape=False,  # noqa: S701 (Asterisk's files are not HTML)
-    )  # fmt: skip
-    values = context(plan, settings)
+    environment, values = _environment(source), context(plan, settings)
     for file in sorted(source.rglob("*")):
         inside = file.relative_to(source)
         if file.is_dir() or inside.name == "README.md" or inside.parts[0].startswith((".", "__")):
@@ -106,11 +102,7 @@ def render(plan: WorldPlan, settings: Settings, *, source: Path | None = None, t
         place = (plan.folders.asterisk if inside.parts[0] == "moh" else new) / inside
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if file.suffix == ".j2":
-            try:
-                text = environment.get_template(inside.as_posix()).render(values)
-            except (TemplateError, ValueError) as error:
-                raise RenderError(inside.as_posix(), str(error)) from error
-            place.with_suffix("").write_text(text, encoding="utf-8")
+            place.with_suffix("").write_text(_text(environment, inside.as_posix(), values), encoding="utf-8")
         else:
             shutil.copyfile(file, place)
     for name in EMPTY:
@@ -125,6 +117,25 @@ def render(plan: WorldPlan, settings: Settings, *, source: Path | None = None, t
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
     return made
+
+
+def render_file(name: str, plan: WorldPlan, settings: Settings) -> str:
+    """The text of one file of the folder, as `render` writes it. Raises RenderError."""
+    return _text(_environment(templates_folder()), f"{name}.j2", context(plan, settings))
+
+
+def _environment(source: Path) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(source), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True,
+        lstrip_blocks=True, finalize=_one_line, autoescape=False,  # noqa: S701 (Asterisk's files are not HTML)
+    )  # fmt: skip
+
+
+def _text(environment: Environment, template: str, values: dict[str, Any]) -> str:
+    try:
+        return environment.get_template(template).render(values)
+    except (TemplateError, ValueError) as error:
+        raise RenderError(template, str(error)) from error
 
 
 def fingerprint(folder: Path, final: Path | None = None) -> str:

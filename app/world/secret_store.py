@@ -1,7 +1,7 @@
 """The secrets of one world, made once and kept in `HOME/secrets.json`.
 
 Decides nothing about their use. Invariants: the file is 0600 and refused when others may read it; a secret has at
-least 16 characters; one that was made is never changed by us (an operator rotates by taking its line out).
+least 16 characters; one that was made is changed by `renew` alone (others rotate by taking their line out, before a start).
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ class SecretStore:
             self._secrets[name] = "".join(str(secrets.randbelow(10)) for _ in range(LEAST))
             self._changed = True
         return self._secrets[name]
+
+    def renew(self, name: str) -> None:
+        """Another one from now on; whoever relies on it must be told."""
+        self._secrets[name] = new_secret()
+        self._changed = True
 
     def save(self) -> None:
         if self._changed:

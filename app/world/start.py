@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from app.roles import TELEPHONY, process_name
 from app.world import cache, privilege
+from app.world.accounts import lets_in
 from app.world.bundle import RECIPES, Bundle, ensure, version_of
 from app.world.debian import FetchError
 from app.world.debian import Progress as Tell
@@ -66,12 +67,39 @@ def _run_guest(home: Path, settings: Settings, roles: frozenset[str], console: C
 
 def ask_to_roll(home: Path) -> int:
     """Asks the launcher of `home` to restart its controllers in turn. Raises StartFailed when none runs."""
+    return _ask(home, signal.SIGUSR1)
+
+
+def ask_to_rotate(home: Path, *, within_s: float = 15.0) -> None:
+    """Has the launcher of `home` make new AMI passwords; returns when the switch takes the new ones and no old one. Raises
+    StartFailed when none runs, or when it has not come about in time."""
+    old = read_plan(home).ami
+    _ask(home, signal.SIGUSR2)
+
+    async def come_about() -> None:
+        async with asyncio.timeout(within_s):
+            while True:
+                plan = read_plan(home)
+                new = plan.ami.controller != old.controller and await lets_in(plan, plan.ami.doctor)
+                if new and not await lets_in(plan, old.doctor):
+                    return
+                await asyncio.sleep(0.1)
+
+    try:
+        asyncio.run(come_about())
+    except TimeoutError:
+        raise StartFailed(
+            f"the new passwords were not in force after {within_s:g} s; what it says stands in its output"
+        ) from None
+
+
+def _ask(home: Path, number: signal.Signals) -> int:
     try:
         with (home / "run" / "launcher.lock").open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.kill(int(lock.read()), signal.SIGUSR1)
+                os.kill(int(lock.read()), number)
                 return 0
     except (OSError, ValueError) as error:
         raise StartFailed(f"the launcher of {home} cannot be asked: {error}") from error

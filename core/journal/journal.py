@@ -2,8 +2,8 @@
 
 Does not reach the database; `flusher.py` does. Invariants: order of emission is order of sequence; a fact that was synced
 survives a kill and a power cut; at most `bound` facts wait for the database and `memory_bound` for the disk (then the newest
-are refused, counted and told: an alarm, never silence); `emit` neither blocks nor raises; what a fact says is fixed when it
-is emitted; no fault of the disk and no odd fact ends the thread. One process, and in it one loop, emits.
+are refused, counted and told: an alarm, never silence); `emit` neither blocks nor raises (`written` waits); what a fact
+says is fixed when it is emitted; no fault of the disk and no odd fact ends the thread. One process, and in it one loop, emits.
 """
 
 from __future__ import annotations
@@ -85,6 +85,22 @@ class Journal:
         self._at_hand.append(Fact(self._seq, text, event))
         if not self._news.is_set():  # the writer clears it before it looks
             self._news.set()
+
+    async def written(self, within_s: float) -> None:
+        """Waits until what was emitted so far survives a kill: for what must never be done twice. Raises TimeoutError."""
+        seq, loop, news = self._seq, asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            loop.call_soon_threadsafe(news.set)
+
+        self.on_sync.append(tell)
+        try:
+            async with asyncio.timeout(within_s):
+                while self.synced < seq:
+                    await news.wait()
+                    news.clear()
+        finally:
+            self.on_sync.remove(tell)
 
     def _full(self) -> str:
         if self._stop:

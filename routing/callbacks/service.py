@@ -47,6 +47,10 @@ CLOSED_AGAIN_S = 60.0
 LOST = {"node_lost": "switch_unavailable", "vanished": "unclear", "unseen": "unclear"}
 
 
+async def _at_once() -> None:
+    """Where nothing is written down."""
+
+
 @dataclass
 class Turn:
     """A call to a customer that is under way. `arrived`: their channel exists."""
@@ -60,7 +64,7 @@ class Turn:
 
 class Callbacks:
     """`do(order)` for each request, `note(fact)` after the owner's own rule for it, `comes(item)` for each caller who waits.
-    `where`, `caller_number` may be set at any time."""
+    `where`, `caller_number`, `written` may be set at any time."""
 
     def __init__(
         self, book: Book, timers: Timers, offers: Offers, talks: Talks, calls: Calls, telephony: Telephony, ids: IdMaker, *,
@@ -68,6 +72,7 @@ class Callbacks:
     ) -> None:  # fmt: skip
         self.where = Where("CN", UTC)
         self.caller_number = ""
+        self.written: Callable[[], Coroutine[Any, Any, None]] = _at_once  # returns when what was told survives a kill
         self._book, self._timers, self._offers, self._talks, self._calls = book, timers, offers, talks, calls
         self._telephony, self._ids, self._spawn, self._moved = telephony, ids, spawn, moved
         self._entries: dict[str, Callback] = {}
@@ -323,7 +328,7 @@ class Callbacks:
             attempt=now.attempts + 1, extension=offer.extension, offer_id=offer.offer_id,
         ))  # fmt: skip
         item = now.item
-        self._order(CallCustomer(
+        self._call(fact.leg_id, CallCustomer(
             interaction_id=now.call_id, leg_id=leg_id_of(now.call_id, offer.offer_id), number=number, ring_s=ring_s,
             trunk=TRUNK, caller_number=self.caller_number, ticket={
                 "AC_QUEUE": item.queue, "AC_AT": str(int(item.enqueued_at.timestamp() * 1000)), "AC_LANG": item.language,
@@ -448,6 +453,24 @@ class Callbacks:
                 structlog.get_logger().info("caller_not_marked", interaction_id=item.interaction_id, reason=str(error))
 
         self._spawn(mark())
+
+    def _call(self, waits: str, order: CallCustomer) -> None:
+        """Not before it is written down: whoever comes after a kill must know of it, or would call the customer again. The
+        agent whose leg `waits` is let go when that cannot be had; the customer is tried again later."""
+
+        async def call() -> None:
+            try:
+                await self.written()
+            except Exception as error:
+                structlog.get_logger().error(
+                    "callback_not_written", interaction_id=order.interaction_id, reason=str(error)
+                )
+                self._order(EndLeg(leg_id=waits))
+                return
+            if order.interaction_id in self._turns:  # else the agent has gone meanwhile
+                self._order(order)
+
+        self._spawn(call())
 
     def _order(self, order: CallOrder) -> None:
         async def send() -> None:

@@ -139,9 +139,9 @@ class Ours:
         self.up = asyncio.Event()
         self.on_up: Callable[[], object] = lambda: None
         self.handle: Callable[[AmiEvent], None] = self.events.append
-        address = AmiAddress("127.0.0.1", manager.port, "controller", SECRET)
+        self.address = AmiAddress("127.0.0.1", manager.port, "controller", SECRET)
         self.link = AmiLink(
-            address, on_event=lambda event: self.handle(event), on_up=self._on_up, on_down=self._on_down
+            lambda: self.address, on_event=lambda event: self.handle(event), on_up=self._on_up, on_down=self._on_down
         )
 
     async def _on_up(self) -> None:

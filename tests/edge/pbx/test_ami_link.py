@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -65,6 +66,16 @@ async def test_who_says_nothing_at_all_is_given_up_after_five_seconds() -> None:
         async with Ours(manager).running(up=False):
             await until(lambda: manager.connections == 2, step_s=0.2)
             assert DEAD_S < manager.connected_at[1] - manager.connected_at[0] < DEAD_S + 1
+
+
+@virtual_time
+async def test_a_secret_that_has_become_another_is_taken_at_the_next_login_and_a_link_that_stands_goes_on() -> None:
+    async with linked() as (manager, ours):
+        ours.address = replace(ours.address, secret="another-secret-altogether")
+        assert (await ours.link.send("Ping"))["response"] == "Success" and manager.connections == 1
+        manager.drop()
+        await until(lambda: ours.ups == 2 and ours.link.up)
+        assert b"another-secret-altogether" in manager.raw
 
 
 @virtual_time

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from yarl import URL
 
 from tests.edge.web.house import House, real_house
+from tests.lots import lots
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CORPUS: dict[str, dict[str, Any]] = YAML(typ="safe").load(Path(__file__).parent / "corpus" / "http.yaml")
@@ -103,7 +104,7 @@ READS = st.sampled_from(
 )
 QUERY = st.sampled_from(["limit", "after", "queue", "agent", "phone", "order_no", "interaction_id", "sort"])
 SEARCH = settings(
-    max_examples=120, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=lots(120), deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -64,7 +64,7 @@ class SwitchParts:
         )  # fmt: skip
         self.up = asyncio.Event()
         self.link = AmiLink(
-            address, on_event=self.board.on_event, on_up=self._on_up, on_down=lambda _r: self.up.clear()
+            lambda: address, on_event=self.board.on_event, on_up=self._on_up, on_down=lambda _r: self.up.clear()
         )
         self.control = Control(self.link)
         self.heartbeat = Heartbeat(self.link, self.control)

@@ -61,7 +61,7 @@ async def works(room: Room, patience_s: float) -> set[str]:
 
     plan = room.plan.ami
     address = AmiAddress(plan.host, plan.port, plan.controller.user, plan.controller.password)
-    link = AmiLink(address, on_event=events.append, on_up=on_up, on_down=lambda _reason: None)
+    link = AmiLink(lambda: address, on_event=events.append, on_up=on_up, on_down=lambda _reason: None)
     control = Control(link)
 
     async def tried(name: str, action: object) -> None:

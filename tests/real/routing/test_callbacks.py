@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from app.softphone import Call, Softphone, listen
 from app.world.outside import OutsideWorld
 from core.prompts.library import PromptLibrary
@@ -179,9 +177,6 @@ async def test_a_customer_who_does_not_answer_is_tried_again_and_then_given_up(t
         await nothing_differs(line.world)
 
 
-@pytest.mark.xfail(
-    reason="a kill within 10 ms of the call loses that the customer was called: known, to be mended", strict=False
-)
 async def test_a_kill_between_the_promise_and_the_turn_changes_nothing_for_the_customer(tmp_path: Path) -> None:
     async with opened(tmp_path) as line:
         number, _ = await line.asks()

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from core.events.orders import AlertCleared
 from core.events.routing import CardPushed
 from core.journal import store
 from core.journal.journal import Journal
-from core.journal.store import Fact, JournalFile, JournalInUse
+from core.journal.store import Fact, JournalFile, JournalInUse, Line
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -225,6 +225,28 @@ class TestBounds:
         assert not reading.done(), "who reads waits for the disk, in a thread of its own"
         go.set()
         assert await reading == []
+        await asyncio.to_thread(journal.close)
+
+    async def test_who_waits_until_it_is_written_goes_on_when_it_is_and_is_told_when_the_disk_hangs(
+        self, path: Path
+    ) -> None:
+        journal, go = Journal(path, "j"), threading.Event()
+        append, written = journal._file.append, list[int]()
+
+        def slowly(lines: Sequence[Line]) -> None:
+            go.wait(30)
+            append(lines)
+            written.extend(seq for seq, _ in lines)
+
+        journal._file.append = slowly  # type: ignore[method-assign]
+        await journal.written(30)  # nothing was told
+        journal.emit(told(0))
+        with pytest.raises(TimeoutError):
+            await journal.written(0.01)
+        go.set()
+        await journal.written(30)
+        assert written == [1]
+        assert journal.on_sync == []
         await asyncio.to_thread(journal.close)
 
     async def test_a_reader_of_a_disk_that_hangs_is_told_in_time(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.yaml_text import Listing, Refused, Scalar, Table, Tree, read_tree
+from tests.lots import lots
 
 TEXT = """# a comment
 a: 1
@@ -82,7 +83,7 @@ def test_what_cannot_be_read_is_refused_at_its_place(text: str, line: int, colum
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
-@settings(max_examples=300)
+@settings(max_examples=lots(300))
 @given(st.text(st.sampled_from("ab:-,[]{}'\"#&*!|>%@ \n\t?~0.1é\U0001f600")) | st.text() | st.binary())
 def test_any_text_is_read_or_refused_and_never_anything_else(text: str | bytes) -> None:
     try:

@@ -13,6 +13,7 @@ from core.errors import BadInput
 from core.hours.model import Calendar, Closed, Open, PublicDays, Span, is_open
 from core.hours.parse import parse_calendar
 from core.hours.public_days import public_days
+from tests.lots import lots
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 OFFICE = (Span.parse("09:00-12:00"), Span.parse("13:00-18:00"))
@@ -115,7 +116,7 @@ def on_the_wall(calendar: Calendar, moment: datetime) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=lots(300), deadline=None)
 @given(CALENDARS, MOMENTS, st.floats(0, 1))
 def test_nothing_changes_before_until_and_it_does_at_until(calendar: Calendar, moment: datetime, part: float) -> None:
     answer = is_open(calendar, moment)

@@ -30,6 +30,7 @@ from ivr.flow.waits import (
     Wait,
 )
 from ivr.loader import load
+from tests.lots import lots
 from tests.unit.ivr.build import KNOWN, context, sample
 
 CALL = Trigger("n1-1.1", "4000", "13800138000")
@@ -241,7 +242,7 @@ def outcome_for(wait: Wait) -> st.SearchStrategy[Outcome]:
     return OUTCOMES.get(type(wait), st.one_of(st.just(Done()), st.builds(Refused, st.just("full"))))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=lots(150), deadline=None)
 @given(st.data())
 def test_whatever_callers_and_shops_do_the_flow_ends_well_and_can_be_picked_up_anywhere(data: st.DataObject) -> None:
     step = engine.start(FLOW, CALL, context())

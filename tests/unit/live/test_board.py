@@ -13,6 +13,7 @@ from app.live.model import Board, new_board, sections
 from app.live.patch import EMPTY, between, merge, patched
 from app.live.views import Viewer
 from core.events import DomainEvent, ivr, pbx, routing
+from tests.lots import lots
 from tests.unit.live.stories import DAYS, at
 
 IX = "n1-1.1"
@@ -27,7 +28,7 @@ def _fold(events: list[DomainEvent], board: Board | None = None) -> Board:
 
 
 @given(DAYS, st.integers(0, 60))
-@settings(max_examples=150)
+@settings(max_examples=lots(150))
 def test_snapshot_and_patches_are_the_fresh_snapshot_for_everybody(events: list[DomainEvent], from_here: int) -> None:
     board = _fold(events[:from_here])
     shown = {viewer: views.picture(sections(board), viewer) for viewer in VIEWERS}
@@ -49,7 +50,7 @@ def test_snapshot_and_patches_are_the_fresh_snapshot_for_everybody(events: list[
 
 
 @given(DAYS)
-@settings(max_examples=100)
+@settings(max_examples=lots(100))
 def test_figures_of_a_queue_are_counted_from_its_calls(events: list[DomainEvent]) -> None:
     board = _fold(events)
     for name, queue in board.queues.items():
@@ -60,7 +61,7 @@ def test_figures_of_a_queue_are_counted_from_its_calls(events: list[DomainEvent]
 
 
 @given(DAYS)
-@settings(max_examples=100)
+@settings(max_examples=lots(100))
 def test_a_fact_told_twice_changes_nothing_the_second_time(events: list[DomainEvent]) -> None:
     counted = (routing.OfferAccepted, routing.ItemAbandoned, routing.ItemOverflowed, routing.OfferTimedOut)
     board = _fold([])
@@ -72,7 +73,7 @@ def test_a_fact_told_twice_changes_nothing_the_second_time(events: list[DomainEv
 
 
 @given(DAYS)
-@settings(max_examples=100)
+@settings(max_examples=lots(100))
 def test_an_ended_call_never_comes_back(events: list[DomainEvent]) -> None:
     board = _fold(events)
     ended = {event.interaction_id for event in events if isinstance(event, pbx.CallEnded)}
@@ -83,7 +84,7 @@ def test_an_ended_call_never_comes_back(events: list[DomainEvent]) -> None:
 
 
 @given(DAYS)
-@settings(max_examples=60)
+@settings(max_examples=lots(60))
 def test_an_agent_sees_numbers_of_their_own_calls_only(events: list[DomainEvent]) -> None:
     board = _fold(events)
     for extension in ("101", "102"):
@@ -97,7 +98,7 @@ def test_an_agent_sees_numbers_of_their_own_calls_only(events: list[DomainEvent]
 
 
 @given(DAYS)
-@settings(max_examples=60)
+@settings(max_examples=lots(60))
 def test_the_days_figures_survive_a_restart_and_ghosts_do_not(events: list[DomainEvent]) -> None:
     before = _fold(events)
     after = tally(_fold([]), events)

@@ -19,6 +19,7 @@ from core.events import DomainEvent, routing
 from core.events.stream import EventStream
 from core.http.routes import Caller, Role
 from core.ids import CountingIds
+from tests.lots import lots
 from tests.unit.live.stories import DAYS, at
 
 LI = Caller(user_id="u1", name="Li Na", roles=frozenset({Role.AGENT}), extension="101")
@@ -108,7 +109,7 @@ CARD = {"offer_id": "o1", "interaction_id": "n1-1.1", "order": {"order_no": "A1"
 
 
 @given(DAYS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=lots(60), deadline=None)
 async def test_every_client_ends_with_the_truth_it_may_see(events: list[DomainEvent], data: st.DataObject) -> None:
     hub = _hub()
     async with Sitting(hub) as sitting:
@@ -123,7 +124,7 @@ async def test_every_client_ends_with_the_truth_it_may_see(events: list[DomainEv
 
 
 @given(DAYS, DAYS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=lots(60), deadline=None)
 async def test_a_client_that_comes_back_misses_nothing(before: list[DomainEvent], meanwhile: list[DomainEvent]) -> None:
     hub = _hub(ring=20)
     async with Sitting(hub) as first:

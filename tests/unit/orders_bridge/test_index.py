@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from orders_bridge.copies import pack, unpack
 from orders_bridge.index import MAX_PER_PHONE, OrderIndex, Put
 from orders_bridge.model import Order
+from tests.lots import lots
 from tests.unit.orders_bridge.build import NOW, PHONE, order, orders
 
 
@@ -76,7 +77,7 @@ def test_a_phone_with_hundreds_of_orders_gives_the_newest_few() -> None:
     assert found[0].order_no == "10000299"
 
 
-@settings(max_examples=60)
+@settings(max_examples=lots(60))
 @given(st.lists(st.tuples(orders, st.integers(1, 5)), max_size=30), st.sets(st.integers(0, 30)))
 def test_after_any_history_the_ways_into_the_index_agree(history: list[tuple[Order, int]], dropped: set[int]) -> None:
     index = OrderIndex(bound=12)

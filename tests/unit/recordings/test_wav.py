@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recordings.wav import BadAudio, inspect, join
+from tests.lots import lots
 from tests.unit.recordings.sounds import tone, wav_bytes, write_wav
 
 
@@ -105,7 +106,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         inspect(tmp_path)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=lots(200), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_whatever_do_more_than_be_refused(tmp_path: Path, data: bytes, with_head: bool) -> None:
     file = tmp_path / "any.wav"
@@ -176,7 +177,7 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(tmp_path: Path, monkeyp
     assert list(place.parent.iterdir()) == []
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=lots(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.integers(0, 70_000), st.integers(0, 70_000))
 def test_no_length_of_legs_loses_or_invents_a_sample(tmp_path: Path, left: int, right: int) -> None:
     if not left and not right:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -80,6 +81,48 @@ async def test_a_caller_who_asks_keeps_their_place_while_nobody_is_on_the_line()
         assert it.told.last("CallbackEnded").outcome == "served" and it.told.last("CallbackEnded").interaction_id == IX
         assert it.state("101") == "WRAP_UP" and not it.acd.callbacks.entries()
         assert it.told.last("SegmentEnded").reason == "talked"
+
+
+@virtual_time
+async def test_nobody_is_called_before_it_is_written_down_that_they_are() -> None:
+    async with open_house("101") as it:
+        on_disk = asyncio.Event()
+        it.acd.callbacks.written = on_disk.wait
+        it.acd.callbacks.request(ANI, "service", by="user:anna")
+        await rings(it)
+        it.switch.answer("101")
+        await it.live(1)
+        assert it.told.all("CallbackCalled") and not it.switch.customers
+        on_disk.set()
+        assert await called(it) == it.told.last("CallbackCalled").interaction_id
+
+
+@virtual_time
+async def test_a_disk_that_does_not_take_it_or_an_agent_who_has_gone_costs_the_customer_a_while_and_no_attempt() -> (
+    None
+):
+    async with open_house("101") as it:
+        on_disk = asyncio.Event()
+
+        async def fails() -> None:
+            raise TimeoutError
+
+        async def outlasts_the_agent() -> None:
+            it.switch.agent_hangs_up("101")
+            await on_disk.wait()
+
+        it.acd.callbacks.request(ANI, "service", by="user:anna")
+        for written in (fails, outlasts_the_agent):
+            on_disk.clear()
+            it.acd.callbacks.written = written
+            await rings(it)
+            it.switch.answer("101")
+            await it.live(1)
+            on_disk.set()
+            await it.live(1)
+            missed = it.told.last("CallbackMissed")
+            assert (missed.reason, missed.attempt, it.state("101")) == ("switch_unavailable", 0, "READY")
+            assert not it.switch.customers
 
 
 @virtual_time

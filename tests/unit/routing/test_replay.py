@@ -72,7 +72,7 @@ def small_day() -> list[DomainEvent]:
 
 @pytest.fixture(scope="module")
 def made() -> RecordedDay:
-    events, _ = made_day(Pool, seed=1)
+    events, _ = made_day(Pool, seed=1, calls=6000)
     return recorded_day(events, SKILLS)
 
 
@@ -172,7 +172,7 @@ def test_twelve_thousand_calls_take_less_than_twenty_seconds_and_the_same_bytes_
 
 
 def test_another_seed_draws_what_is_not_known_anew_and_keeps_what_is(made: RecordedDay) -> None:
-    events, _ = made_day(Pool, seed=1)
+    events, _ = made_day(Pool, seed=1, calls=6000)
     other = recorded_day(events, SKILLS, seed=2)
     gone = ~np.isnan(made.was.hung_up)
     assert gone.any() and (other.work.patience_s[gone] == made.work.patience_s[gone]).all()

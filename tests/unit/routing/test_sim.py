@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing import erlang
@@ -19,6 +19,7 @@ from routing.sim import report
 from routing.sim.engine import Matching, Outcome, Staff, Work, run
 from routing.sim.scenario import CallType, Duration, Rate, Scenario, draw, like
 from routing.sim.study import simulate
+from tests.lots import lots
 from tests.unit.routing.plain_pool import PlainPool
 
 HOUR = 3600.0
@@ -137,6 +138,7 @@ def test_who_is_sent_on_to_another_queue_waits_there_with_the_wait_they_have() -
     assert side.classes["q"]["sent_on"].mean == side.classes["q"]["left"].mean == 0
 
 
+@settings(max_examples=lots(100))
 @given(st.integers(0, 10_000), st.integers(1, 9), st.floats(20, 400))
 def test_one_queue_and_equal_agents_the_pool_does_what_first_come_first_served_does(
     seed: int, crew: int, rate: float
@@ -175,14 +177,14 @@ def near(found: report.Estimate, exact: float, errors: float = 3.0) -> bool:
 
 @pytest.mark.parametrize("agents, load", [(8, 5.0)])
 def test_calls_that_wait_for_ever_agree_with_erlang_c(agents: int, load: float) -> None:
-    scenario = Scenario("s", (calls(load * 20, 50),), team(agents), PLAIN, warm_up_s=4 * HOUR)
+    scenario = Scenario("s", (calls(load * 20, 24),), team(agents), PLAIN, warm_up_s=4 * HOUR)
     assert near(estimate(scenario, "p_wait")["q"], erlang.erlang_c(agents, load))
     assert near(estimate(scenario, "wait_s")["q"], erlang.asa_s(agents, load, 180))
     assert near(estimate(scenario, "sl_offered")["q"], erlang.service_level(agents, load, 180, 20))
 
 
 def test_calls_with_patience_agree_with_erlang_a() -> None:
-    scenario = Scenario("s", (calls(240, 50, patience=Duration(90)),), team(12), PLAIN, warm_up_s=4 * HOUR)
+    scenario = Scenario("s", (calls(240, 24, patience=Duration(90)),), team(12), PLAIN, warm_up_s=4 * HOUR)
     exact = erlang.erlang_a(12, 12.0, 180, 90, 20)
     assert near(estimate(scenario, "abandonment")["q"], exact.p_abandon)
     assert near(estimate(scenario, "wait_s")["q"], exact.wait_s)
@@ -194,8 +196,8 @@ def test_two_classes_agree_with_the_exact_waits_of_a_queue_with_priority() -> No
         queues={"q": QueuePolicy("q", class_of_tier={"gold": "gold"})},
         classes={"gold": PriorityClass("gold", 1e6)}, max_overtakes=10**9,
     )  # fmt: skip
-    gold = CallType("gold", like("q", tier="gold"), (Rate(0, 50 * HOUR, 80),), Duration(180))
-    found = estimate(Scenario("s", (calls(120, 50), gold), team(12), policy, warm_up_s=4 * HOUR), "wait_s")
+    gold = CallType("gold", like("q", tier="gold"), (Rate(0, 24 * HOUR, 80),), Duration(180))
+    found = estimate(Scenario("s", (calls(120, 24), gold), team(12), policy, warm_up_s=4 * HOUR), "wait_s")
     first = erlang.erlang_c(12, 10.0) * 180 / 12 / (1 - 4 / 12)
     assert near(found["gold"], first)
     assert near(found["q"], first / (1 - 10 / 12))

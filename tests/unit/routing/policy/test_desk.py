@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from routing.policy.desk import PolicyDesk
 from routing.policy.document import PolicyRefused
 from routing.policy.text import read_policy
+from tests.lots import lots
 from tests.suites.core.place import Place
 from tests.suites.routing.policies import FALLBACK, PolicyPromises
 from tests.unit.routing.policy.documents import damaged
@@ -28,7 +29,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@settings(max_examples=lots(80), suppress_health_check=list(HealthCheck))
 @given(damaged())
 def test_a_damaged_text_is_published_only_when_it_is_good(loop: asyncio.AbstractEventLoop, text: str) -> None:
     class Never:

@@ -17,6 +17,7 @@ from routing.policy.document import Document
 from routing.policy.dry_run import Present, Situation, Waiting, dry_run, situation_from, situation_record
 from routing.policy.model import Policy
 from routing.policy.text import load
+from tests.lots import lots
 from tests.unit.routing.policy.documents import documents
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -67,7 +68,7 @@ AGENTS = st.dictionaries(
 SITUATIONS = st.builds(lambda items, agents: Situation(tuple(items), agents), ITEMS, AGENTS)
 
 
-@settings(max_examples=40)
+@settings(max_examples=lots(40))
 @given(SITUATIONS, documents())
 def test_the_same_rules_change_nobody_and_serve_whom_the_owner_would_serve(
     found: Situation, document: Document
@@ -91,7 +92,7 @@ def test_the_same_rules_change_nobody_and_serve_whom_the_owner_would_serve(
         assert not side.assigned or side.free
 
 
-@settings(max_examples=30)
+@settings(max_examples=lots(30))
 @given(SITUATIONS)
 def test_a_situation_comes_through_json_as_it_was(found: Situation) -> None:
     assert situation_from(json.loads(json.dumps(situation_record(found)))) == found

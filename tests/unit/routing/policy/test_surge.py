@@ -17,6 +17,7 @@ from routing.policy.model import Overflow, Policy
 from routing.policy.store import Switch
 from routing.policy.text import load
 from routing.surge import MOST_S, USUAL_S, Surge, end_of, with_surge
+from tests.lots import lots
 from tests.unit.routing.policy.documents import documents
 from tests.virtual import LoopClock, now, virtual_time
 
@@ -61,7 +62,7 @@ def test_when_it_is_off_or_over_nothing_is_changed(until: datetime | None) -> No
     assert with_surge(DOCUMENT.policy, Surge(DOCUMENT.surge, until), NOW) is DOCUMENT.policy
 
 
-@settings(max_examples=40)
+@settings(max_examples=lots(40))
 @given(documents(), st.integers(0, 200_000))
 def test_a_surge_changes_only_what_it_names_and_always_has_an_end(document: Document, seconds: int) -> None:
     surge = Surge(document.surge, NOW + timedelta(seconds=seconds))

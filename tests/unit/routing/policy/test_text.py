@@ -29,6 +29,7 @@ from routing.policy.model import (
 from routing.policy.read import MOST_PROBLEMS
 from routing.policy.schema import schema
 from routing.policy.text import load, read_policy, to_text
+from tests.lots import lots
 from tests.unit.routing.policy.documents import SAMPLE, damaged, documents
 
 EVERYTHING = """
@@ -130,13 +131,13 @@ def test_the_sample_is_good_and_says_what_the_sample_world_needs() -> None:
     assert all(queue.skills == {name: 1} for name, queue in policy.queues.items())
 
 
-@settings(max_examples=60)
+@settings(max_examples=lots(60))
 @given(documents())
 def test_what_is_written_down_is_read_back_the_same(document: Document) -> None:
     assert load(to_text(document)) == document
 
 
-@settings(max_examples=300)
+@settings(max_examples=lots(300))
 @given(damaged() | damaged(EVERYTHING))
 def test_a_damaged_text_is_good_or_refused_and_never_anything_else(text: str) -> None:
     try:
@@ -314,7 +315,7 @@ def test_the_published_schema_takes_what_is_good_and_refuses_wrong_names_types_a
         assert not validator.is_valid(_plain(QUEUE + part)), part
 
 
-@settings(max_examples=50)
+@settings(max_examples=lots(50))
 @given(documents())
 def test_the_published_schema_takes_whatever_we_write(document: Document) -> None:
     jsonschema_rs.validator_for(schema()).validate(_plain(to_text(document)))
