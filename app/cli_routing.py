@@ -28,7 +28,7 @@ routing = typer.Typer(help="The rules of routing: who waits where, and who may h
 
 @asynccontextmanager
 async def _desk(home: Path) -> AsyncIterator[PolicyDesk]:
-    from app.routing_policy import document_of
+    from app.routing_policy import document_of, known_to
     from core.clock import SystemClock
     from core.db.engine import Database
     from core.ids import new_id
@@ -40,7 +40,7 @@ async def _desk(home: Path) -> AsyncIterator[PolicyDesk]:
     clock = SystemClock()
     database = await Database.open(existing(database_url(home)), clock=clock, ids=new_id)
     try:
-        desk = PolicyDesk(database, clock, document_of(settings))
+        desk = PolicyDesk(database, clock, document_of(settings), known=known_to(home, settings))
         await desk.load()
         yield desk
     finally:
@@ -61,7 +61,7 @@ def check(
 ) -> None:
     """Read policies as the product would; one line for each problem, exit 1 when there is any.
 
-    With a home, skills are also looked up among those its agents have.
+    With a home, names are looked up as well: skills of its agents, its calendars, its music.
     """
     from routing.policy.desk import spoken
     from routing.policy.document import Known

@@ -11,10 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app import people
+from app.opening_hours import OpeningHours
 from app.roles import ACD, ALL, TELEPHONY, WEB, WORKER, process_name
 from app.roles.links import Links
 from app.roles.telephony import Telephony
-from app.routing_policy import document_of
+from app.routing_policy import document_of, known_to
 from app.world.plan import WorldPlan
 from app.world.process import ProcessId, holder_name
 from core.breaker import Breaker
@@ -65,6 +66,7 @@ class House:
         self.journal = Journal(self.journal_file, f"{process_name(roles)}-{new_id()}")
         self.stream = EventStream(self.journal)
         self.zone = ZoneInfo(settings.time_zone)
+        self.hours = OpeningHours(settings, self.clock)
         self.telephony: Telephony | None = None
         self.links: Links | None = None
 
@@ -88,7 +90,13 @@ class House:
         await people.settle(plan, self.users, self.database)
         self.jobs = JobQueue(self.database, self.clock, new_id)
         self.bus = RedisBus(plan.redis.url)
-        self.policies = PolicyDesk(self.database, self.clock, document_of(self.settings), bus=self.bus)
+        self.policies = PolicyDesk(
+            self.database,
+            self.clock,
+            document_of(self.settings),
+            bus=self.bus,
+            known=known_to(plan.home, self.settings),
+        )
         self.leases = [self._lease(name) for name in self._owned()]
         if self.roles != ALL:
             self.links = Links(

@@ -20,7 +20,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from core.errors import AftercallError
+from core.errors import AftercallError, BadInput
+from core.hours.model import PublicDays
+from core.hours.parse import parse_calendar
 
 OTHER_VARIABLES = frozenset({"AFTERCALL_CACHE", "AFTERCALL_HOME", "AFTERCALL_SHOP_TOKEN", "AFTERCALL_URL"})
 """Variables of this prefix that are no settings."""
@@ -157,6 +159,24 @@ class SupervisorSettings(Section):
     )
 
 
+def _calendars(calendars: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """As people write opening hours; the first one that cannot be read is told with all its faults."""
+    for name, values in calendars.items():
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", name):
+            raise ValueError(f"'{name}' is not a name for a calendar: letters, digits, _ . and -")
+        try:
+            parse_calendar(values, _days_off)
+        except BadInput as error:
+            raise ValueError(f"{name}: {error.message}") from error
+    return calendars
+
+
+def _days_off(country: str) -> PublicDays:
+    from core.hours.public_days import public_days  # only where a calendar names a country: the table is large
+
+    return public_days(country, (2026,))
+
+
 def _roles(groups: list[str]) -> list[str]:
     known = ("telephony", "acd", "web", "worker", "transcriber")
     names = [name.strip() for group in groups for name in group.split(",")]
@@ -210,6 +230,9 @@ class Settings(BaseSettings):
     speech: SpeechSettings = SpeechSettings()
     queues: dict[str, QueueSettings] = Field(
         default_factory=lambda: {"service": QueueSettings(wrap_up_s=20), "express": QueueSettings(wrap_up_s=0)}
+    )
+    calendars: Annotated[dict[str, dict[str, Any]], AfterValidator(_calendars)] = Field(
+        {}, description='opening hours by name, e.g. [calendars.shop] every_day = ["09:00-18:00"], sunday = []'
     )
     outbound: OutboundSettings = OutboundSettings()
     sample: SampleSettings = SampleSettings()

@@ -118,6 +118,30 @@ class Voicemail(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackRequest:
+    """`number`: the caller's own, as it came."""
+
+    interaction_id: str
+    queue: str
+    number: str
+    language: str
+    problem: str = ""
+
+
+class CallbackDesk(Protocol):
+    """Both answer "" for yes, else why not, in words. What fails or is late is a no: a promise is spoken only when it was
+    made."""
+
+    async def refusal(self, request: CallbackRequest) -> str:
+        """Whether this caller could be called back."""
+        ...
+
+    async def book(self, request: CallbackRequest) -> str:
+        """They will be called back, with a place in the queue from now."""
+        ...
+
+
 class Sessions(Protocol):
     async def last(self, interaction_id: str) -> Mapping[str, Any] | None:
         """The session of the last FlowWaited of this interaction, as the journal has it."""
@@ -142,6 +166,16 @@ class CommonBox:
 
     async def refusal(self, box: str) -> str:
         return ""
+
+
+class NoCallbacks:
+    """Nobody is called back."""
+
+    async def refusal(self, request: CallbackRequest) -> str:
+        return "nobody calls back here"
+
+    async def book(self, request: CallbackRequest) -> str:
+        return "nobody calls back here"
 
 
 class NoSessions:

@@ -28,6 +28,7 @@ from ivr.flow import engine
 from ivr.flow.model import Context, End, Flow, Remember, Step, Trigger
 from ivr.flow.session import Session
 from ivr.flow.waits import (
+    CallBack,
     CallerGone,
     Collect,
     Done,
@@ -45,6 +46,7 @@ from ivr.flow.waits import (
 
 log = structlog.get_logger()
 PORT_S = 0.5  # how long a queue or box may take to say whether it takes the caller
+CALLBACK_S = 2.0  # how long a promise to call back may take to be made
 VARIABLES = {"node": "AC_NODE", "language": "AC_LANG", "level": "AC_LEVEL"}
 
 
@@ -61,6 +63,7 @@ class Runner:
         *,
         prompts: PromptLibrary | None = None,
         voicemail: ports.Voicemail | None = None,
+        callbacks: ports.CallbackDesk | None = None,
         expressions: Expressions | None = None,
         calendars: Mapping[str, Calendar] | None = None,
         fallback_queue: str = "service",
@@ -72,6 +75,7 @@ class Runner:
         self._clock = clock
         self._prompts = prompts or PromptLibrary()
         self._voicemail = voicemail or ports.CommonBox()
+        self._callbacks = callbacks or ports.NoCallbacks()
         self._expressions = expressions or Expressions()
         self._calendars = calendars or {}
         self._fallback_queue = fallback_queue
@@ -154,6 +158,8 @@ class Runner:
             case LeaveVoicemail(box):
                 why = await self._asked(self._voicemail.refusal(box))
                 return Refused(why) if why else await self._mark(line, {"AC_NEXT": "voicemail", "AC_BOX": box})
+            case CallBack():
+                return await self._call_back(wait, session)
             case HangUp():
                 return await self._mark(line, {"AC_NEXT": "hangup"})
 
@@ -222,6 +228,18 @@ class Runner:
         if tier := session.facts()["vars"].get("tier"):
             marks["AC_TIER"] = str(tier)
         return await self._mark(line, marks)
+
+    async def _call_back(self, wait: CallBack, session: Session) -> Outcome:
+        """Unlike a queue, a promise that is not known to have been made was not."""
+        request = ports.CallbackRequest(session.interaction_id, wait.queue, session.ani, session.language, wait.problem)
+        ask = self._callbacks.refusal if wait.only_ask else self._callbacks.book
+        try:
+            async with asyncio.timeout(CALLBACK_S):
+                why = await ask(request)
+        except Exception as error:
+            log.exception("port_failed")
+            why = type(error).__name__
+        return Refused(why) if why else Done()
 
     async def _asked(self, answer: Any) -> str:
         """A port's answer in time; a port that fails refuses nobody, because the dialplan can do without it."""

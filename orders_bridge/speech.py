@@ -70,6 +70,16 @@ def status_phrases(order: Order, level: Level, today: date) -> Phrases:
     return tuple(said)
 
 
+def comfort_phrases(order: Order, level: Level, today: date) -> Phrases:
+    """One sentence for somebody who waits: how the order stands and nothing else, whatever their rung may hear besides."""
+    allowed = may_hear(level)
+    if Item.STATE not in allowed:
+        return ()
+    word = situation(order, today)
+    word = word if Item.RETURN_STATE in allowed else _without_return(order, word, today)
+    return (Prompt("order-your-order"), state_prompt(word))
+
+
 def _without_return(order: Order, word: Situation, today: date) -> Situation:
     """Caller id alone hears of the parcels, not that something was sent back or paid back."""
     if latest_return(order) is None:

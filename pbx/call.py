@@ -116,6 +116,7 @@ class Visit:
     facts: str = ""  # of the order and the customer, as `a=1&b=2`
     note: str = ""
     tier: str = ""
+    told: str = ""  # what they have been told of their wait
 
 
 @dataclass(frozen=True)
@@ -347,6 +348,7 @@ def visit_of(event: Told) -> Visit | None:
             skills=tuple(sorted((name, int(least or 1)) for name, _, least in skills)),
             ani=said.get("ani", ""), level=said.get("level", ""), problem=said.get("problem", ""),
             note=said.get("note", ""), tier=said.get("tier", ""), facts=said.get("facts", ""),
+            told=said.get("said", ""),
         )  # fmt: skip
     except (KeyError, ValueError, OverflowError):
         return None
@@ -433,7 +435,7 @@ def _news(call: Call, at: datetime) -> list[tuple[str, DomainEvent]]:
                 interaction_id=ix, at=_ms(at), channel=visit.channel, queue=visit.queue, enqueued_at=first_at,
                 language=visit.language, priority=visit.priority, skills=dict(visit.skills), ani=visit.ani or call.ani,
                 level=visit.level, problem=visit.problem, note=visit.note, tier=visit.tier,
-                facts=dict(parse_qsl(visit.facts)))))  # fmt: skip
+                facts=dict(parse_qsl(visit.facts)), told=visit.told)))  # fmt: skip
     for leg in call.legs.values():
         news += _leg_news(call, leg, at)
     for moment, on, unique, by_order in sorted(call.holds):

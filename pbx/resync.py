@@ -23,7 +23,7 @@ from pbx.switchboard import KnownCall, Switchboard
 
 TICKET = (
     "AC_IX", "AC_STAGE", "AC_ENTRY", "AC_DNIS", "AC_QUEUE", "AC_AT", "AC_VISIT", "AC_PRIO", "AC_LANG", "AC_LEVEL",
-    "AC_SKILLS", "AC_PROBLEM", "AC_NOTE", "AC_TIER", "AC_FACTS", "AC_NODE", "AC_OFFER", "AC_ANI", "BRIDGEPEER",
+    "AC_SKILLS", "AC_PROBLEM", "AC_NOTE", "AC_TIER", "AC_FACTS", "AC_SAID", "AC_NODE", "AC_OFFER", "AC_ANI", "BRIDGEPEER",
 )  # fmt: skip
 EVERY_S = 10.0
 LOOK_S = 0.5

@@ -302,7 +302,7 @@ class Switchboard:
                 "queue": said.get("AC_QUEUE", ""), "at": said.get("AC_AT", ""), "lang": said.get("AC_LANG", ""),
                 "prio": said.get("AC_PRIO", ""), "skills": said.get("AC_SKILLS", ""), "problem": said.get("AC_PROBLEM", ""),
                 "level": said.get("AC_LEVEL", ""), "note": said.get("AC_NOTE", ""), "tier": said.get("AC_TIER", ""),
-                "ani": seen.number, "facts": said.get("AC_FACTS", ""),
+                "ani": seen.number, "facts": said.get("AC_FACTS", ""), "said": said.get("AC_SAID", ""),
             }  # fmt: skip
             self._give(call.id, Told(at=seen.at, name="AcWaiting", fields=fields))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from core.clock import Clock
@@ -33,6 +34,8 @@ from routing.ports import ScreenPop, Telephony
 from routing.stamp import Stamped
 from routing.talks import Talks
 from routing.timers import Timers
+from routing.waiting.service import ALSO as FOR_ANNOUNCER
+from routing.waiting.service import Announcer
 from routing.wrapup import WrapUps
 
 _SAY = {"READY": Act.SAY_READY, "NOT_READY": Act.SAY_NOT_READY, "OFFLINE": Act.GO_OFFLINE}
@@ -44,7 +47,7 @@ class Acd:
     def __init__(
         self, *, telephony: Telephony, screen_pop: ScreenPop, stream: EventStream, clock: Clock, ids: IdMaker,
         policy: Policy, agents: Iterable[AgentRecord], epoch: int = 1,
-        is_open: Callable[[str], bool] = lambda _calendar: True,
+        is_open: Callable[[str, datetime], bool] = lambda _calendar, _at: True,
     ) -> None:  # fmt: skip
         self._stamped = Stamped(stream, epoch)
         self.book = Book(policy, agents, self._stamped, clock)
@@ -85,7 +88,11 @@ class Acd:
             moved=self._match,
         )
         self._overflows.calls_back = self.callbacks.sends
-        heard = (*self._facts(), *ALSO, *FOR_CALLBACKS)
+        self.announcer = Announcer(
+            self.book, timers, telephony, spawn=self._spawn, linked=lambda: self.link_up
+        )  # fmt: skip
+        self._overflows.waits_elsewhere = self._waits_by
+        heard = (*self._facts(), *ALSO, *FOR_CALLBACKS, *FOR_ANNOUNCER)
         self._inbox = stream.subscribe("acd", asyncio.Event(), bound=100_000, only=[fact.kind for fact in heard])
         self._group: asyncio.TaskGroup | None = None
         self._widens_at: float | None = None
@@ -111,6 +118,7 @@ class Acd:
                         facts[type(fact)](fact)
                     self.calls.note(fact)
                     self.callbacks.note(fact)
+                    self.announcer.note(fact)
                     self._match()
             finally:
                 self._timers.stop_all()
@@ -176,9 +184,15 @@ class Acd:
     def set_policy(self, policy: Policy) -> None:
         """Other rules, at once and for those who wait already."""
         self.book.set_policy(policy)
-        for item in self.book.waiting.values():
+        for item in list(self.book.waiting.values()):
             self._overflows.watch(item)
+            self._waits_by(item)
         self._match()
+
+    def _waits_by(self, item: WorkItem) -> None:
+        """What a queue does for those who wait in it."""
+        self.callbacks.watch(item)
+        self.announcer.watch(item)
 
     def restore(self, said: Mapping[str, tuple[str, str]], unfinished: Unfinished | None = None) -> None:
         """Before `run`: what people had said before a restart, extension → (state, reason), and what was under way then.
@@ -247,7 +261,9 @@ class Acd:
         self.book.wait(item)  # from now on by the monotonic clock
         self.book.tell_queued(item, position=ahead + 1, returned=returned)
         self._overflows.watch(item, new=True)
-        self.callbacks.watch(item)
+        if (waits := self.book.waiting.get(ix)) is not None:  # a closed queue may have sent them on
+            self.callbacks.watch(waits)
+            self.announcer.watch(waits, new=True)
 
     def _on_leg_ended(self, fact: pbx.LegEnded) -> None:
         self.book.mark_over(fact.offer_id)

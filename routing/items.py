@@ -18,7 +18,7 @@ def item_of(fact: CallWaiting, *, last_agent: str = "") -> WorkItem:
     return WorkItem(
         fact.interaction_id, fact.queue, fact.channel, fact.enqueued_at, fact.skills, fact.priority, fact.language, fact.ani,
         fact.level, fact.problem, tier=fact.tier, note=fact.note, order_id=said.get("order", ""), value_minor=value or 0,
-        owner=said.get("owner", ""), preferred=said.get("preferred", ""), last_agent=last_agent,
+        told=fact.told, owner=said.get("owner", ""), preferred=said.get("preferred", ""), last_agent=last_agent,
         promised_at=datetime.fromtimestamp(promised, UTC) if promised else None,
     )  # fmt: skip
 

@@ -51,6 +51,7 @@ class WorkItem:
     promised_at: datetime | None = None
     points: float = 0.0
     been_in: tuple[str, ...] = ()  # queues that sent them on
+    told: str = ""  # what they have been told of their wait, before this process (waiting/plan.py: Memory)
     callback: str = ""  # the callback's id: nobody is on the line, the customer is called when an agent has answered
 
     @property

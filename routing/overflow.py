@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -30,15 +31,17 @@ LOOK_S = 1.0  # after an agent's change: of several at once the last one counts
 
 class Overflows:
     """`watch` whoever begins to wait; `spawn` runs a coroutine beside the owner's loop, `linked` tells whether it can act;
-    `is_open` answers for a calendar's name, `outside_call` for a number about to be called (raises when it may not be)."""
+    `is_open` answers for a calendar's name and a moment, `outside_call` for a number about to be called (raises
+    when it may not be)."""
 
     def __init__(
         self, book: Book, timers: Timers, telephony: Telephony, *, spawn: Callable[[Coroutine[Any, Any, None]], None],
-        linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str], bool],
+        linked: Callable[[], bool], moved: Callable[[], None], is_open: Callable[[str, datetime], bool],
         outside_call: Callable[[str], str],
     ) -> None:  # fmt: skip
         # Whether a caller may be called back; then they are.
         self.calls_back: Callable[[WorkItem], bool] = lambda _item: False
+        self.waits_elsewhere: Callable[[WorkItem], None] = lambda _item: None  # whoever was sent to another queue
         self._book, self._timers, self._telephony = book, timers, telephony
         self._spawn, self._linked, self._moved, self._is_open = spawn, linked, moved, is_open
         self._outside_call = outside_call
@@ -50,6 +53,8 @@ class Overflows:
         ix, rules = item.interaction_id, self._book.policy(item.queue)
         if new:
             reason = self._turned_away(item)
+            if reason == "closed":  # also for whoever is at work all the same
+                return self._over(ix, reason)
             if reason:
                 # A moment from now, so that who may take them at once does.
                 self._timers.start(f"away:{ix}", 0.0, lambda: self._over(ix, reason))
@@ -70,7 +75,8 @@ class Overflows:
 
     def _turned_away(self, item: WorkItem) -> str:
         rules = self._book.policy(item.queue)
-        if rules.hours and not self._is_open(rules.hours):
+        # Who came while it was open is served, also when we look again after a restart.
+        if rules.hours and not self._is_open(rules.hours, item.enqueued_at):
             return "closed"
         if rules.max_waiting and sum(o.queue == item.queue for o in self._book.waiting.values()) > rules.max_waiting:
             return "full"
@@ -83,7 +89,7 @@ class Overflows:
             return False
         wish = program(item, self._book.pool.policy).stages[-1].wish
         able = (agent for agent in self._book.agents.values() if lacks(agent, wish) is None)
-        return all(_absence(agent) in kinds for agent in able)
+        return all(absence(agent) in kinds for agent in able)
 
     def _start(self, ix: str, seconds: float, reason: str = "timeout") -> None:
         self._timers.start(f"most:{ix}", seconds, lambda: self._over(ix, reason))
@@ -115,6 +121,7 @@ class Overflows:
         self._book.tell_queued(moved, returned=True)
         self._spawn(self._mark(moved))
         self.watch(moved, new=True)
+        self.waits_elsewhere(moved)
         self._moved()
 
     async def _mark(self, item: WorkItem) -> None:
@@ -153,7 +160,7 @@ class Overflows:
         ))  # fmt: skip
 
 
-def _absence(agent: Agent) -> str:
+def absence(agent: Agent) -> str:
     """The kind of an agent's absence; "" for who is at work, however busy."""
     if agent.state is State.OFFLINE:
         return "offline"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from core.events.routing import OfferMade
+from core.phrases.model import Phrases
 from pbx.transfer import CallOrder
 from routing.model import WorkItem
 
@@ -31,6 +32,12 @@ class Telephony(Protocol):
 
     async def carry_out(self, order: CallOrder) -> None:
         """What is done to a caller who is talked to."""
+        ...
+
+
+class OrderWords(Protocol):
+    async def words(self, order_id: str, level: str) -> Phrases:
+        """One sentence about the order for a caller who waits and has proved `level`; () when nothing may or can be said."""
         ...
 
 

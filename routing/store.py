@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Float, Index, Integer, String, Table, select
+from sqlalchemy import Column, Float, Index, Integer, String, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.metadata import metadata
@@ -209,6 +209,18 @@ async def talks_since(conn: AsyncConnection, since: datetime) -> list[tuple[str,
         .order_by(s.ended_at)
     )
     return [(row.ani, row.extension, row.ended_at) for row in await conn.execute(talks)]
+
+
+async def contacts_since(conn: AsyncConnection, since: datetime) -> list[tuple[str, float]]:
+    """How long contacts took with their after-call work: (queue, seconds), the oldest first."""
+    s = segment_table.c
+    seconds = func.coalesce(s.talk_s, 0.0) + func.coalesce(s.hold_s, 0.0) + func.coalesce(s.wrap_up_s, 0.0)
+    contacts = (
+        select(s.queue, seconds.label("seconds"))
+        .where(s.ended_at >= since, s.talk_s > 0, s.queue.is_not(None))
+        .order_by(s.ended_at)
+    )
+    return [(row.queue, row.seconds) for row in await conn.execute(contacts)]
 
 
 async def skills_of_agents(conn: AsyncConnection) -> dict[str, dict[str, int]]:

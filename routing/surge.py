@@ -54,10 +54,10 @@ def with_surge(policy: Policy, surge: Surge, now: datetime) -> Policy:
 
 
 def _surged(queue: QueuePolicy, rules: QueueSurge) -> QueuePolicy:
-    said = tuple(prompt for prompt in (rules.greeting, rules.expected_wait_prompt) if prompt)
-    waits = replace(queue.waits, prompts=(*said, *queue.waits.prompts))
-    if rules.expected_wait_prompt:
-        waits = replace(waits, expected_wait=False)
+    waits = replace(
+        queue.waits, greeting=rules.greeting or queue.waits.greeting,
+        expected_wait_prompt=rules.expected_wait_prompt or queue.waits.expected_wait_prompt,
+    )  # fmt: skip
     callback = queue.callback
     if rules.callback_offer_after_s is not None:
         callback = replace(callback, offer_after_s=rules.callback_offer_after_s)

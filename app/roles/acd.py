@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from app.lookup import DeskWords, WordsAfar
 from app.roles import ACD, TELEPHONY, WEB
 from app.roles.links import LIVE_FEED, Fresh, Json, Links, Peer, RemoteFault
 from core.errors import Unavailable
@@ -35,7 +36,7 @@ from routing.http import agent_view, agent_views, queue_views
 from routing.model import WorkItem, item_record
 from routing.policy.dry_run import situation_record
 from routing.policy.http import situation_of
-from routing.ports import ScreenPop
+from routing.ports import OrderWords, ScreenPop
 from routing.ports import Telephony as TelephonyPort
 from routing.whisper import Whisper
 
@@ -46,6 +47,7 @@ OFFER_S, CANCEL_S, CARD_S = 2.0, 2.0, 0.34
 LOOK_S = 0.2
 UNSEEN = 0
 ACQUAINTED_DAYS = 30
+PACE_DAYS = 1
 WRITTEN_S = 2.0
 
 
@@ -63,6 +65,7 @@ class AcdRole:
             said = await routing_store.said_by_agents(conn)
             unfinished = await routing_store.unfinished(conn, house.clock.now())
             pending = await callback_store.pending(conn)
+            contacts = await routing_store.contacts_since(conn, house.clock.now() - timedelta(days=PACE_DAYS))
             talks = await routing_store.talks_since(conn, house.clock.now() - timedelta(days=ACQUAINTED_DAYS))
         policy = await house.policies.load()
         telephony: TelephonyPort
@@ -77,7 +80,7 @@ class AcdRole:
         self.acd = Acd(
             telephony=Fenced(telephony, house.holds), screen_pop=screen_pop, stream=house.stream, clock=house.clock,
             ids=lambda: new_id().replace("-", "")[-12:], policy=policy,
-            agents=routing_store.records(names, skills), epoch=epoch,
+            agents=routing_store.records(names, skills), epoch=epoch, is_open=house.hours.is_open,
         )  # fmt: skip
         self.acd.book.acquainted.note_all(talks)
         house.policies.apply = self.acd.set_policy
@@ -89,8 +92,20 @@ class AcdRole:
         self.acd.callbacks.written = lambda: house.journal.written(WRITTEN_S)
         self.acd.callbacks.restore(pending.entries, up=pending.up, over=pending.over)
         self.acd.whisper(Whisper(PromptLibrary(), self._whispers, settings.language))
+        self.acd.announcer.language = settings.language
+        self.acd.announcer.words = self._order_words()
+        self.acd.announcer.pace.remember(contacts)
+        if house.telephony is not None:
+            house.telephony.callbacks.do = Verbs(self.acd).callback
         if self.links is not None:
             self.links.verbs |= Verbs(self.acd).by_name()
+
+    def _order_words(self) -> OrderWords:
+        """The process with the menus has the orders."""
+        links = self.links
+        if self.afar is None or links is None:
+            return DeskWords(self.house.desk)
+        return WordsAfar(lambda body: links.ask(TELEPHONY, "order_words", body))
 
     def _whispers(self, queue: str) -> bool:
         return self.acd.book.policy(queue).whisper
@@ -140,6 +155,8 @@ class Fenced:
         await self._telephony.cancel_offer(leg_id)
 
     async def set_variables(self, channel: str, values: Mapping[str, str]) -> None:
+        if not self._holds():
+            raise Unavailable("lease", "Somebody else may own the queues by now.")
         await self._telephony.set_variables(channel, values)
 
     async def send_away(self, channel: str, to: str) -> None:
@@ -329,7 +346,7 @@ class Verbs:
         return {
             "agents": self._agents, "queues": self._queues, "set_state": self._set_state,
             "finish_wrap_up": self._finish_wrap_up, "extend_wrap_up": self._extend_wrap_up, "call": self._call,
-            "callback": self._callback,
+            "callback": self.callback,
             "situation": self._situation, "move": self._move, "give": self._give, "agent_why": self._agent_why,
             "item_why": self._item_why,
         }  # fmt: skip
@@ -360,7 +377,7 @@ class Verbs:
     async def _call(self, body: Json) -> Json:
         return await self._acd.calls.do(body)
 
-    async def _callback(self, body: Json) -> Json:
+    async def callback(self, body: Json) -> Json:
         return self._acd.callbacks.do(body)
 
     async def _set_state(self, body: Json) -> Json:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.admission import Admission
-from app.lookup import DeskLookup
+from app.callback_desk import MenuCallbacks
+from app.lookup import DeskLookup, DeskWords
 from app.menus import MenuFolder
 from app.roles import ACD
 from app.roles.links import Json, Links, RemoteFault
@@ -30,6 +31,7 @@ from core.prompts.library import PromptLibrary
 from ivr import ports
 from ivr.agi_line import MenuCalls
 from ivr.catalogue import SAMPLE, FlowCatalogue
+from ivr.nodes.form import Known
 from ivr.runner import Runner
 from pbx.agi_server import AgiServer
 from pbx.ami import ActionRefused, AmiAddress, AmiLink, LinkDown
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from app.house import House
 
 PROOF_S = 2.0
+CALLBACK_S = 1.5
 TOLD_S = 1.2  # a beat, and a tick of the dialplan's watchdog
 LOOK_S = 0.2
 KEEP_LEGS = 5000
@@ -76,15 +79,17 @@ class Telephony:
         self._routed_since = 0.0
         self._may_record = True
         self.admission: Admission | None = None
+        self.callbacks = MenuCallbacks()
         self._make_link()
         self._make_menus()
         self.orders: OrdersFromAfar | None = None
         if self.links is not None:
             self.links.link = lambda: self.link.up
-            self.links.verbs["record"] = self._record
+            self.links.verbs |= {"record": self._record, "order_words": DeskWords(house.desk).answer}
             self.links.calls = lambda: len(self.board.calls()) if self.board is not None else 0
             if ACD not in house.roles:
                 self.orders = OrdersFromAfar(self.links, self.control, self.heartbeat)
+                self.callbacks.do = self._ask_acd
                 self.links.routed = lambda: self._routed_for_s() > TOLD_S
 
     def lasting(self) -> list[Any]:
@@ -113,13 +118,16 @@ class Telephony:
 
     def _make_menus(self) -> None:
         house = self.house
-        catalogue = FlowCatalogue({self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample")
+        catalogue = FlowCatalogue(
+            {self.plan.dids.menu: "sample"}, self.stream, self.clock, default="sample",
+            known=Known(calendars=frozenset(house.hours.calendars)),
+        )  # fmt: skip
         catalogue.publish_file(SAMPLE, actor="system")
         self.menus = MenuFolder(self.plan.home / "flows", catalogue)
         self.menus.look()
         runner = Runner(
             catalogue, DeskLookup(house.desk), ports.KnownQueues(frozenset(house.settings.queues)), self.stream, self.clock,
-            prompts=PromptLibrary(),
+            prompts=PromptLibrary(), calendars=house.hours.calendars, callbacks=self.callbacks,
         )  # fmt: skip
         address = self.plan.agi if house.slot == 1 else self.plan.standby_agi
         menus = MenuCalls(runner, JournalledSessions(EventLog(house.database)))
@@ -179,6 +187,8 @@ class Telephony:
     def retire(self) -> None:
         """Somebody else's from now on: no fact is told and nobody is moved by us any more."""
         self.heartbeat.disown()
+        if self.orders is None:
+            self.callbacks.do = None
         self._on_event, self._on_up, self._on_down = (lambda _e: None), None, (lambda _r: None)
         self.board = None
         if self.links is not None:
@@ -196,6 +206,11 @@ class Telephony:
         """A worker elsewhere sees how full the disk is."""
         await self.allow_recording(bool(body["allowed"]))
         return {}
+
+    async def _ask_acd(self, order: Json) -> Json:
+        """A menu here wants a callback of the owner of the queues elsewhere."""
+        assert self.links is not None
+        return await self.links.ask(ACD, "callback", order, deadline_s=CALLBACK_S)
 
     def live_calls(self) -> set[str] | None:
         """Whose callers are on the line; None while there is no link to know it by."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
+from app.world.music import classes_of_music, music_folder
 from app.world.plan import Account, WorldPlan
 from core.errors import AftercallError
 from core.prompts.library import OURS
@@ -76,6 +77,8 @@ def context(plan: WorldPlan, settings: Settings) -> dict[str, Any]:
         "max_rate_half": max(1, round(settings.asterisk.max_calls_per_s / 2)),
         "max_told": MAX_TOLD,
         "language": settings.language,
+        "music": classes_of_music(plan.home),
+        "music_folder": str(music_folder(plan.home)),
     }
 
 

@@ -41,6 +41,7 @@ class CallWaiting(DomainEvent):
     facts: dict[str, str] = field(default_factory=dict)  # order, value (minor units), owner, preferred, promised
     note: str = ""  # what an agent who had them before wants known
     tier: str = ""  # the customer's
+    told: str = ""  # what they have been told of their wait, as `routing` wrote it down
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,6 +118,15 @@ _PERSON = {
         "All agents are busy. We will be with you soon.",
         "坐席正忙，请耐心等待。",
     ),
+    "queue-position": Wording("You are number", "您目前排在第"),
+    "queue-position-end": Wording("in the queue.", "位。"),
+    "queue-position-next": Wording("You are next in the queue.", "下一位就轮到您。"),
+    "queue-wait-under": Wording("Your wait will be less than", "预计等待时间不到"),
+    "queue-wait-about": Wording("Your wait will be about", "预计等待时间大约"),
+    "queue-wait-over": Wording("Your wait will be more than", "预计等待时间超过"),
+    "queue-many-callers": Wording(
+        "We have many more callers than usual, and it will take longer today.", "目前来电较多，等待时间会比平时长。"
+    ),
     "queue-still-waiting": Wording("Thank you for waiting.", "感谢您的耐心等待。"),
     "closed": Wording("We are closed now.", "现在是非工作时间。"),
     "voicemail-invite": Wording(

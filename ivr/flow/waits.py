@@ -72,11 +72,20 @@ class LeaveVoicemail:
 
 
 @dataclass(frozen=True, slots=True)
+class CallBack:
+    """Have the caller called back by `queue`, or only ask whether they could be. Outcomes: Done, Refused."""
+
+    queue: str
+    problem: str = ""
+    only_ask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the call. Outcome: Done."""
 
 
-Wait = Play | Collect | LookUp | HandOff | LeaveVoicemail | HangUp
+Wait = Play | Collect | LookUp | HandOff | LeaveVoicemail | CallBack | HangUp
 
 
 # --- outcomes

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from ivr.nodes import (
     branch,
+    callback,
     digits,
     handoff,
     hangup,
@@ -20,5 +21,18 @@ from ivr.nodes import (
 )
 from ivr.nodes.form import NodeType
 
-_MODULES = (say, menu, digits, order_lookup, branch, hours, language, set_variable, handoff, voicemail, hangup)
+_MODULES = (
+    say,
+    menu,
+    digits,
+    order_lookup,
+    branch,
+    hours,
+    language,
+    set_variable,
+    callback,
+    handoff,
+    voicemail,
+    hangup,
+)
 NODE_TYPES: Mapping[str, NodeType] = MappingProxyType({module.TYPE.name: module.TYPE for module in _MODULES})

@@ -81,7 +81,8 @@ class Callbacks:
         self._sent: OrderedDict[str, WorkItem] = OrderedDict()  # whom a rule sends to be asked
         self._told_key: OrderedDict[str, None] = OrderedDict()
         self._verbs: dict[str, Callable[[Json], Json]] = {
-            "list": self._list, "request": self._asked_by_hand, "withdraw": self._withdraw, "voicemail": self._voicemail,
+            "list": self._list, "request": self._asked_by_hand, "may": self._may,
+            "withdraw": self._withdraw, "voicemail": self._voicemail,
         }  # fmt: skip
 
     # --- asking
@@ -99,14 +100,20 @@ class Callbacks:
         return bool(item.channel)
 
     def do(self, order: Json) -> Json:
-        """`what`: list, request, withdraw, voicemail. Raises NotFound, BadInput, AftercallError."""
+        """`what`: list, may, request, withdraw, voicemail. Raises NotFound, BadInput, AftercallError."""
         return self._verbs[order["what"]](order)
 
     def _list(self, _order: Json) -> Json:
         return {"items": [model.view(it) for it in self.entries()]}
 
+    def _may(self, order: Json) -> Json:
+        """Whether this number could be called back by this queue. Raises as `request`."""
+        if order["queue"] not in self._book.queues:
+            raise NotFound("queue", order["queue"])
+        return {"number": self._calls.may_call(order["number"])}
+
     def _asked_by_hand(self, order: Json) -> Json:
-        more = {key: order[key] for key in ("note", "preferred", "language") if order.get(key)}
+        more = {key: order[key] for key in ("note", "preferred", "language", "problem", "first_id") if order.get(key)}
         return model.view(self.request(order["number"], order["queue"], by=order["by"], **more))
 
     def _withdraw(self, order: Json) -> Json:
@@ -197,7 +204,8 @@ class Callbacks:
     def watch(self, item: WorkItem) -> None:
         """A caller on the line is told of the key when they have waited long enough."""
         rules, ix = self._book.policy(item.queue).callback, item.interaction_id
-        if rules.offer_after_s <= 0 or ix in self._told_key or not self.may_be_asked_for(item):
+        self._timers.stop(f"key:{ix}")
+        if item.callback or rules.offer_after_s <= 0 or ix in self._told_key or not self.may_be_asked_for(item):
             return
         seconds = max(0.0, rules.offer_after_s - self._book.waited_s(item))
         self._timers.start(f"key:{ix}", seconds, lambda: self._tell_key(ix))

@@ -16,7 +16,7 @@ from routing.policy.model import Overflow, Policy
 class QueueSurge:
     """What is otherwise in one queue while the surge is on; None and "" = as always.
 
-    `greeting`: said first to those who wait. `expected_wait_prompt`: said instead of the worked-out expected wait.
+    `greeting`: said first to those who begin to wait. `expected_wait_prompt`: said instead of the worked-out expected wait.
     """
 
     greeting: str = ""
@@ -45,6 +45,7 @@ class Known:
     skills: frozenset[str] | None = None
     teams: frozenset[str] | None = None
     calendars: frozenset[str] | None = None
+    music: frozenset[str] | None = None
     prompts: frozenset[str] | None = None
 
 

@@ -24,7 +24,7 @@ NUMBER = r"\+[1-9][0-9]{5,14}"
 @dataclass(frozen=True, slots=True)
 class Row:
     """One key. `kind` names how it is read; `low` and `high` bound its numbers; `of` names what its names are names of
-    (skill, team, class, queue, calendar, prompt) or the words that may stand."""
+    (skill, team, class, queue, calendar, prompt, music) or the words that may stand."""
 
     key: str
     field: str
@@ -65,12 +65,14 @@ RING = (
     _points("points", "points", "points added from now on"),
 )
 WAITS = (
+    Row("greeting", "greeting", "name", "the prompt said first, once", of="prompt"),
     _seconds("every_s", "how often those who wait are told something; 0: music alone", 0, 3600),
     Row("position", "position", "flag", "their position, when it has become better"),
     Row("expected_wait", "expected_wait", "flag", "the expected wait, as a band"),
+    Row("expected_wait_prompt", "expected_wait_prompt", "name", "said instead of the expected wait", of="prompt"),
     Row("order_status", "order_status", "flag", "a word about the order they called for"),
     Row("prompts", "prompts", "list", "prompts that are said in turn", of="prompt"),
-    Row("music", "music", "name", "the class of music"),
+    Row("music", "music", "name", "the music they hear: a folder in HOME/music", of="music"),
 )
 CALLBACK = (
     _seconds("offer_after_s", "after how long a callback is offered; 0: never"),

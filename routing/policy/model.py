@@ -73,7 +73,8 @@ class Overflow:
 
 @dataclass(frozen=True)
 class Waits:
-    """What those who wait are told. Position only when it has become better; the expected wait as a band."""
+    """What those who wait are told. Position only when it has become better; the expected wait as a band, or, where there is
+    one, by a prompt of its own. `greeting` is said first, also where nothing else is."""
 
     every_s: float = 0.0  # 0: music alone
     position: bool = False
@@ -81,6 +82,8 @@ class Waits:
     order_status: bool = False  # a comforting word about the order they called for
     prompts: tuple[str, ...] = ()
     music: str = ""
+    greeting: str = ""
+    expected_wait_prompt: str = ""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Reading:
             "skill": _joined(known.skills, declared, "skill", LANGUAGES),
             "team": _joined(known.teams, declared, "team"),
             "calendar": known.calendars,
+            "music": known.music,
             "prompt": known.prompts,
             "class": None,
             "queue": None,
@@ -368,6 +369,8 @@ class Reading:
 _DECLARE = {
     "skill": "no agent has it; a new one is declared under `skills:` at the top",
     "team": "a new one is declared under `teams:` at the top",
+    "calendar": "calendars are written down in the settings: [calendars.NAME]",
+    "music": "a class of music is a folder with sounds: HOME/music/NAME",
 }
 
 

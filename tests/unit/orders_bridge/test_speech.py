@@ -14,7 +14,7 @@ from core.phrases.render import LANGUAGES, render
 from orders_bridge.ladder import Level
 from orders_bridge.model import Order
 from orders_bridge.situation import Situation
-from orders_bridge.speech import MAX_PARCELS, PROMPTS, state_prompt, status_phrases
+from orders_bridge.speech import MAX_PARCELS, PROMPTS, comfort_phrases, state_prompt, status_phrases
 from tests.unit.orders_bridge.build import TODAY, back, day, days, order, orders, parcel
 
 NO = "61827868"
@@ -148,6 +148,17 @@ def test_an_order_number_alone_hears_no_money(any_order: Order, today: date) -> 
     said = status_phrases(any_order, Level.ORDER_NO, today)
     assert not [phrase for phrase in said if isinstance(phrase, Money)]
     assert not {p.name for p in said if isinstance(p, Prompt)} & {"order-refund-expected-by", "order-refund-was-due"}
+
+
+@given(orders, days)
+def test_who_waits_hears_how_the_order_stands_and_never_more_than_their_rung_may_hear(
+    any_order: Order, today: date
+) -> None:
+    assert comfort_phrases(any_order, Level.NOBODY, today) == ()
+    for level in (Level.ANI, Level.ORDER_NO, Level.SECOND_FACTOR):
+        said = comfort_phrases(any_order, level, today)
+        assert len(said) == 2 and all(isinstance(phrase, Prompt) for phrase in said)
+        assert set(said) <= set(status_phrases(any_order, level, today))
 
 
 @given(orders, days)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from core.events import DomainEvent
@@ -77,7 +78,7 @@ class House:
         queues: Iterable[QueuePolicy],
         *,
         lists: bool = True,
-        is_open: Callable[[str], bool] = lambda _name: True,
+        is_open: Callable[[str, datetime], bool] = lambda _name, _at: True,
     ) -> None:
         self.told = Told()
         self.is_open = is_open
@@ -137,7 +138,7 @@ class House:
 @asynccontextmanager
 async def house(
     *ready: str, agents: Iterable[AgentRecord] = (), queues: Iterable[QueuePolicy] = (), link: bool = True,
-    lists: bool = True, is_open: Callable[[str], bool] = lambda _name: True,
+    lists: bool = True, is_open: Callable[[str, datetime], bool] = lambda _name, _at: True,
 ) -> AsyncIterator[House]:  # fmt: skip
     """A running owner; the agents named in `ready` say so, one after another."""
     it = House(

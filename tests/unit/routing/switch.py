@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from core.clock import Clock
 from core.events import DomainEvent, pbx
@@ -241,9 +242,10 @@ class Switch(Customers):
         skills: Mapping[str, int] | None = None,
         priority: int = 0,
         ani: str = "",
+        **ticket: Any,
     ) -> None:
         self.anis[ix] = ani
-        self.callers[ix] = Caller(ix, queue, [self._clock.now()], dict(skills or {}), priority)
+        self.callers[ix] = Caller(ix, queue, [self._clock.now()], dict(skills or {}), priority, ticket=ticket)
         self.tell()
 
     def leg_of(self, extension: str) -> Leg | None:
@@ -404,7 +406,8 @@ class Switch(Customers):
                         interaction_id=caller.ix, at=at, channel=caller.channel, queue=caller.queue,
                         enqueued_at=caller.visits[0], priority=caller.priority, skills=dict(caller.skills),
                         note=caller.note,
-                        ani=self.anis.get(caller.ix, ""),
+                        ani=self.anis.get(caller.ix, ""), told=self.marks.get(caller.channel, {}).get("AC_SAY", ""),
+                        **caller.ticket,
                     )  # fmt: skip
             for leg in list(self.legs.values()):
                 if leg.ix == caller.ix:

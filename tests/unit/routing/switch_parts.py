@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from core.errors import Unavailable
 
@@ -35,6 +36,7 @@ class Caller:
     stage: str = "wait"
     note: str = ""
     ended_at: datetime | None = None
+    ticket: dict[str, Any] = field(default_factory=dict)  # what else `CallWaiting` says of them
 
     @property
     def channel(self) -> str:

@@ -69,7 +69,9 @@ async def test_who_finds_the_queue_full_closed_or_left_goes_where_each_reason_sa
             "left", leave_without=frozenset({"offline", "unreachable"}), overflow={"no_agents": Overflow("voicemail")}
         ),
     }
-    async with house(queues=rules.values(), agents=[record("101", left=3)], is_open=lambda name: name != "shop") as it:
+    async with house(
+        queues=rules.values(), agents=[record("101", left=3)], is_open=lambda name, _at: name != "shop"
+    ) as it:
         it.say("101", "NOT_READY", "lunch")
         for number, name in enumerate(rules):
             it.switch.arrive(f"n1-{number}.1", queue=name)

@@ -245,3 +245,17 @@ async def test_long_words_are_cut_to_their_columns() -> None:
     async with sqlite() as conn:
         await copy(conn, events)
         assert (await store.said_by_agents(conn))["101"] == ("NOT_READY", "x" * 64)
+
+
+async def test_how_long_contacts_took_is_told_with_their_after_call_work_the_oldest_first() -> None:
+    def contact(n: int, talk_s: float, wrap_up_s: float) -> list[DomainEvent]:
+        names = {"interaction_id": f"ix{n}", "offer_id": f"o{n}", "extension": "101"}
+        ended = SegmentEnded(
+            at=at(n), queue="service", ring_s=1, talk_s=talk_s, hold_s=5, reason="caller_hangup", **names
+        )  # fmt: skip
+        return [ended, WrapUpEnded(at=at(n + 1), wrap_up_s=wrap_up_s, **names)]
+
+    async with sqlite() as conn:
+        await copy(conn, [*contact(30, 60, 20), *contact(10, 100, 0), *contact(20, 0, 3)])
+        assert await store.contacts_since(conn, at(5)) == [("service", 105.0), ("service", 85.0)]
+        assert await store.contacts_since(conn, at(15)) == [("service", 85.0)]

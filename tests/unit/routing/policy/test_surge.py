@@ -48,8 +48,8 @@ def test_while_it_is_on_the_queues_it_names_are_otherwise_and_no_others() -> Non
     policy = with_surge(calm, Surge(DOCUMENT.surge, LATER), NOW)
     assert policy.queues["express"] == calm.queues["express"]
     service = policy.queues["service"]
-    assert service.waits.prompts == ("many-calls", "an-hour", "still-here"), "the greeting is the first thing said"
-    assert not service.waits.expected_wait and service.waits.every_s == 30
+    assert (service.waits.greeting, service.waits.expected_wait_prompt) == ("many-calls", "an-hour")
+    assert service.waits.prompts == ("still-here",) and service.waits.every_s == 30
     assert service.callback.offer_after_s == 30
     assert service.overflow == {
         "timeout": Overflow("callback"), "closed": Overflow("closing"), "full": Overflow("callback"),
