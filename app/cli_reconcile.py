@@ -68,7 +68,7 @@ async def _reconcile(order: Order, url: str, places: Any, zone: ZoneInfo) -> Rep
     from core.clock import SystemClock
     from core.db.engine import Database
     from core.ids import new_id
-    from core.journal.flusher import Projector
+    from core.journal.projector import Projector
     from pbx.store import InteractionProjector
     from recordings.store import RecordingProjector
     from routing.store import RoutingProjector

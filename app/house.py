@@ -28,8 +28,9 @@ from core.descriptors import Descriptors
 from core.events.stream import EventStream
 from core.ids import new_id
 from core.jobs.worker import JobQueue
-from core.journal.flusher import Flusher, Projector
+from core.journal.flusher import Flusher
 from core.journal.journal import Journal
+from core.journal.projector import Projector
 from core.lease import OWNER, Lease
 from core.metrics import Metrics
 from core.settings import Settings

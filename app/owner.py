@@ -99,5 +99,5 @@ class Owner:
     async def _tick(self, _conn: AsyncConnection, events: Sequence[StoredEvent]) -> None:
         """Live ticks for other processes, over Redis: what they can read at this position of the event table now."""
         for stored in events:
-            place = {"position": stored.position, "interaction_id": stored.record.get("interaction_id", "")}
-            self.house.bus.publish("live", {"kind": stored.record["kind"], **place})
+            place = {"position": stored.position, "interaction_id": stored.interaction_id}
+            self.house.bus.publish("live", {"kind": stored.kind, **place})

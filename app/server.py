@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from app.loop import run
 from app.roles import ALL, ROLES, parse, process_name
 from app.stall import StallWatch
 from app.wiring import Controller
@@ -56,7 +57,7 @@ async def serve(plan: WorldPlan, home: Path, slot: int, roles: frozenset[str] = 
 
     def told(state: str) -> None:
         if state == "standby":
-            _collect_from_here_on()
+            collect_from_here_on()
         write_private(ready_file, json.dumps({"state": state, "pid": os.getpid(), "slot": slot}))
         structlog.get_logger().info(f"controller_{state}", pid=os.getpid(), slot=slot)
 
@@ -90,7 +91,7 @@ async def _until_superseded(controller: Controller, told: Callable[[str], None])
     return superseded
 
 
-def _collect_from_here_on() -> None:
+def collect_from_here_on() -> None:
     """What we are made of lives as long as we do: looking through it for garbage again and again stopped the loop, and every
     call with it, for 0.2 to 0.5 s. From now on only what came later is looked through, and less often."""
     gc.freeze()
@@ -118,10 +119,10 @@ def main() -> int:
     parser.add_argument("--slot", type=int, choices=(1, 2), default=1)
     parser.add_argument("--roles", type=_roles, default=ALL, help=f"out of {','.join(ROLES)}; all when not given")
     given = parser.parse_args()
-    gc.disable()  # until we serve: see `_collect_from_here_on`
+    gc.disable()  # until we serve: see `collect_from_here_on`
     faulthandler.register(signal.SIGUSR1)  # the stacks of a process that hangs, into its log
     try:
-        return asyncio.run(serve(read_plan(given.home), given.home, given.slot, given.roles))
+        return run(serve(read_plan(given.home), given.home, given.slot, given.roles))
     except AftercallError as error:
         sys.stderr.write(f"{error}\n")
         return 2

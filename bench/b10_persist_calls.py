@@ -11,6 +11,7 @@ and the deleting of what the journal's file forgets a minute later.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sqlite3
 import statistics
@@ -21,6 +22,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from app.loop import run as run_loop
+from app.server import collect_from_here_on
 from bench.figures import Figure, at, figure, spread
 from core.clock import SystemClock
 from core.db import migrate
@@ -144,6 +147,9 @@ async def _run() -> list[Figure]:
             await migrate.migrate(f"sqlite:///{file}")
         database = await Database.open(f"sqlite:///{ours_file}", clock=SystemClock(), ids=new_id)
         journal = Journal(Path(name) / "journal.sqlite", "bench")
+        gc.disable()
+        gc.collect()
+        collect_from_here_on()  # as the controller does
         ours, written, theirs = Ours(journal, database), Rows(ours_file), Rows(peer_file)
         try:
             async with asyncio.TaskGroup() as group:
@@ -185,4 +191,4 @@ async def _run() -> list[Figure]:
 
 def run() -> list[Figure]:
     """The figures of B10."""
-    return asyncio.run(_run())
+    return run_loop(_run())

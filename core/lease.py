@@ -18,11 +18,12 @@ from typing import Any
 
 import structlog
 from sqlalchemy import BigInteger, Column, String, Table, bindparam, cast, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
 from core.db.metadata import metadata
+from core.db.plain import fenced_upserts
 from core.db.upsert import upsert
 from core.errors import Unavailable
 
@@ -39,6 +40,7 @@ TTL_S, BEAT_S, LOOK_S = 3.0, 0.75, 0.2
 ANSWER_S = 1.0
 BLIND_S = 2.0  # so long between two looks is a sleep, less is a busy machine
 FENCE = "fence_epoch"
+NOT_OLDER = f"coalesce((SELECT epoch FROM lease WHERE name = '{OWNER}'), 0) <= {{epoch:d}}"  # noqa: S608 (a number)
 
 
 class LeaseLost(Exception):
@@ -63,23 +65,26 @@ async def fenced_upsert(
 ) -> int:
     """Writes `rows` (all with the same columns) unless the lease is held under a newer epoch: that is compared inside the
     very statement that writes. Returns how many were refused."""
-    statement = _fenced(conn.dialect.name, table, tuple(rows[0]), key)
+    if conn.dialect.name == "sqlite":
+        written = 0
+        for text, values in fenced_upserts(table, rows, key, fence=NOT_OLDER.format(epoch=epoch)):
+            written += (await conn.exec_driver_sql(text, values)).rowcount
+        return len(rows) - written
+    statement = _fenced(table, tuple(rows[0]), key)
     await conn.execute(statement, [{**row, FENCE: epoch} for row in rows])
     newest = (await conn.execute(select(lease_table.c.epoch).where(lease_table.c.name == OWNER))).scalar()
     return len(rows) if (newest or 0) > epoch else 0
 
 
 @lru_cache(maxsize=50)
-def _fenced(dialect_name: str, table: Table, names: tuple[str, ...], key: str) -> Any:
+def _fenced(table: Table, names: tuple[str, ...], key: str) -> Any:
     """Made once for each shape: making it takes longer than writing a row with it."""
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
     newest = select(lease_table.c.epoch).where(lease_table.c.name == OWNER).scalar_subquery()
     not_older = func.coalesce(newest, 0) <= bindparam(FENCE, type_=BigInteger)
     given = [bindparam(name, type_=table.c[name].type) for name in names]
-    # Postgres cannot guess the type of a bare parameter; SQLite would make a number of a cast moment.
-    typed = [cast(it, it.type) for it in given] if dialect is postgresql else given
+    typed = [cast(it, it.type) for it in given]  # Postgres cannot guess the type of a bare parameter
     values = select(*typed).where(not_older)
-    statement: Any = dialect.insert(table).from_select(list(names), values)
+    statement: Any = postgresql.insert(table).from_select(list(names), values)
     others = {name: statement.excluded[name] for name in names if name != key}
     return statement.on_conflict_do_update(index_elements=[key], set_=others, where=not_older)
 

@@ -244,9 +244,9 @@ def _known(leg: Leg, channel: str) -> Leg:
 def _seen(call: Call, event: AmiEvent) -> Call:
     assert isinstance(event, ChannelSeen)
     if event.uniqueid == call.id and call.arrived_at is None:
-        call = replace(
+        call = changed(
             call, arrived_at=event.at, ani=call.ani or event.number, caller_name=event.name, dnis=call.dnis or event.dialled,
-            linkedid=event.linkedid, caller=replace(call.caller, leg_id=call.id),
+            linkedid=event.linkedid, caller=changed(call.caller, leg_id=call.id),
         )  # fmt: skip
     return _on_leg(_leg_seen)(call, event)
 
@@ -255,9 +255,9 @@ def _leg_seen(leg: Leg, event: AmiEvent) -> Leg:
     assert isinstance(event, ChannelSeen)
     leg = _known(leg, event.channel)
     if event.ringing and leg.ringing_at is None:
-        leg = replace(leg, ringing_at=event.at)
+        leg = changed(leg, ringing_at=event.at)
     if event.up and leg.answered_at is None:
-        leg = replace(leg, answered_at=event.at)
+        leg = changed(leg, answered_at=event.at)
     stay = leg.stay(event.bridge_id) or Stay(event.bridge_id)
     if event.bridge_id and not stay.here:
         # It is there again, though the list was asked for before we heard that it had left.

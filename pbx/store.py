@@ -14,6 +14,7 @@ from core.db.outbox import event_table
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, ivr, pbx, routing
+from core.journal.projector import Projector
 from pbx.switchboard import KnownCall
 
 interaction_table = Table(
@@ -48,6 +49,7 @@ interaction_table = Table(
     Index("ix_interaction_arrived_at", "arrived_at"),
 )
 Values = dict[str, Any]
+Folded = tuple[dict[str, Values], dict[str, Values]]  # by interaction: what is new, and ends that are corrected
 
 
 def _arrived(event: DomainEvent) -> Values:
@@ -84,11 +86,11 @@ _FIRST_WINS = frozenset(
 _COLUMNS = [column.name for column in interaction_table.columns if column.name != "id"]
 
 
-class InteractionProjector:
+class InteractionProjector(Projector):
     """Rows of `interaction` from events. Idempotent: the first arrival, answer and end stand, unless the end is corrected;
     the rest is the newest."""
 
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+    def fold(self, events: Sequence[DomainEvent]) -> Folded:
         changes: dict[str, Values] = {}
         corrected: dict[str, Values] = {}
         for event in events:
@@ -104,7 +106,10 @@ class InteractionProjector:
                     row["agents"] = [*row.get("agents", []), *value]
                 elif name not in _FIRST_WINS or row.get(name) is None:
                     row[name] = value
-        changes = {key: row for key, row in changes.items() if row or key in corrected}
+        return {key: row for key, row in changes.items() if row or key in corrected}, corrected
+
+    async def write(self, conn: AsyncConnection, folded: Folded) -> None:
+        changes, corrected = folded
         if not changes:
             return
         statement = select(interaction_table).where(interaction_table.c.id.in_(list(changes)))

@@ -35,6 +35,7 @@ from core.db.types import Json, Moment
 from core.events import DomainEvent
 from core.events.pbx import CallConnected
 from core.events.recordings import RecordingStarted
+from core.journal.projector import Projector
 from recordings.model import Recording, Speech, State, Transcript
 from recordings.wav import Joined
 
@@ -191,12 +192,16 @@ async def waiting_for_speech(conn: AsyncConnection, limit: int = 1000) -> list[R
     return _all(await conn.execute(statement.order_by(_r.created_at).limit(limit)))
 
 
-class RecordingProjector:
+class RecordingProjector(Projector):
     """Rows that follow from the journal: a recording has begun, another agent is heard on it."""
 
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
-        await _begin(conn, [event for event in events if isinstance(event, RecordingStarted)])
-        talks = [event for event in events if isinstance(event, CallConnected)]
+    def fold(self, events: Sequence[DomainEvent]) -> tuple[list[RecordingStarted], list[CallConnected]]:
+        begun = [event for event in events if isinstance(event, RecordingStarted)]
+        return begun, [event for event in events if isinstance(event, CallConnected)]
+
+    async def write(self, conn: AsyncConnection, folded: tuple[list[RecordingStarted], list[CallConnected]]) -> None:
+        begun, talks = folded
+        await _begin(conn, begun)
         await _add_extensions(conn, [(event.interaction_id, event.extension) for event in talks])
 
 

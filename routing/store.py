@@ -18,6 +18,7 @@ from core.db.outbox import event_table
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.events import DomainEvent, routing
+from core.journal.projector import Projector
 from core.lease import fenced_upsert
 from pbx.store import interaction_table
 from routing.callbacks import store as callbacks
@@ -72,11 +73,12 @@ segment_table = Table(
     Column("reason", String(32)),
     Index("ix_segment_interaction_id", "interaction_id"),
 )
+Alike = tuple[Table, str, int, frozenset[str]]  # table, key, epoch, columns: what one statement can write
 SAID = frozenset({"READY", "NOT_READY", "OFFLINE"})
 LONGEST_TALK = timedelta(hours=12)
 
 
-class RoutingProjector:
+class RoutingProjector(Projector):
     """Offers, segments and last words from events. Idempotent: each event sets only what it knows.
 
     What an owner tells that has been replaced changes no row: its epoch is compared in the statement that writes, and
@@ -86,7 +88,7 @@ class RoutingProjector:
     def __init__(self) -> None:
         self.refused = 0
 
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+    def fold(self, events: Sequence[DomainEvent]) -> list[tuple[Alike, list[dict[str, Any]]]]:
         changes: dict[tuple[Table, str, str, int], dict[str, Any]] = {}
         for event in events:
             if type(event) not in _TOLD_OF:
@@ -94,10 +96,13 @@ class RoutingProjector:
             epoch = event.epoch if isinstance(event, routing.RoutingEvent) else 0
             for table, key, row in _rows(event):
                 changes.setdefault((table, key, row[key], epoch), {}).update(row)
-        alike: dict[tuple[Table, str, int, frozenset[str]], list[dict[str, Any]]] = {}  # what one statement can write
+        alike: dict[Alike, list[dict[str, Any]]] = {}
         for (table, key, _, epoch), row in changes.items():
             alike.setdefault((table, key, epoch, frozenset(row)), []).append(row)
-        for (table, key, epoch, _), rows in sorted(alike.items(), key=lambda it: it[0][2]):
+        return sorted(alike.items(), key=lambda it: it[0][2])
+
+    async def write(self, conn: AsyncConnection, folded: list[tuple[Alike, list[dict[str, Any]]]]) -> None:
+        for (table, key, epoch, _), rows in folded:
             if not epoch:  # told before there were epochs
                 await upsert(conn, table, rows, [key])
             elif refused := await fenced_upsert(conn, table, rows, key, epoch=epoch):

@@ -23,7 +23,7 @@ from core.db.engine import Database
 from core.errors import Unavailable
 from core.events.pbx import CallEnded, SwitchLinkChanged
 from core.events.stream import EventStream
-from core.journal.flusher import Projector
+from core.journal.projector import Projector
 from core.metrics import Metrics
 from pbx import cel_files
 from pbx.cel import BookCall

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from app.reconcile import ours
 from core.db.engine import Database
-from core.journal.flusher import Flusher, Projector
+from core.journal.flusher import Flusher
 from core.journal.foreign import ForeignJournal
+from core.journal.projector import Projector
 
 PAGE = 1000
 

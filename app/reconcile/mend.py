@@ -17,7 +17,7 @@ from core.db.engine import Database
 from core.db.outbox import write_events
 from core.events.base import DomainEvent, to_record
 from core.events.pbx import CallEndCorrected, CallEnded, StateRepaired
-from core.journal.flusher import Projector
+from core.journal.projector import Projector
 from pbx.cel import BookCall
 
 JOURNAL = "cel-"

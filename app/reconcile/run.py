@@ -24,7 +24,7 @@ from app.reconcile.rules import Difference, facts_not_copied
 from app.world.plan import WorldPlan
 from app.world.process import ProcessId
 from core.db.engine import Database
-from core.journal.flusher import Projector
+from core.journal.projector import Projector
 from core.lease import OWNER, lease_table
 from pbx import cel_files
 

@@ -21,6 +21,7 @@ from core.db import one_visit
 from core.db.faults import outside_faults
 from core.events.stream import EventStream
 from core.ids import IdMaker
+from core.json_text import from_json
 
 if TYPE_CHECKING:
     from core.db.unit_of_work import UnitOfWork
@@ -66,14 +67,16 @@ class Database:
         locked_ms = int(statement_s * LOCKED_SHARE * 1000)
         if url.startswith("sqlite"):
             engine = create_async_engine(
-                url.replace("sqlite+aiosqlite", one_visit.SCHEME, 1), hide_parameters=True, pool_size=pool, max_overflow=0,
+                url.replace("sqlite+aiosqlite", one_visit.SCHEME, 1), hide_parameters=True,
+                json_deserializer=from_json, pool_size=pool, max_overflow=0,
                 pool_timeout=statement_s, connect_args={"timeout": locked_ms / 1000},
             )  # fmt: skip
             event.listen(engine.sync_engine, "connect", lambda conn, _record: prepare_sqlite(conn, locked_ms))
         else:
             settings = {"statement_timeout": str(int(statement_s * 1000)), "lock_timeout": str(locked_ms)}
             engine = create_async_engine(
-                url, hide_parameters=True, pool_size=pool, max_overflow=0, pool_timeout=statement_s, pool_pre_ping=False,
+                url, hide_parameters=True,
+                json_deserializer=from_json, pool_size=pool, max_overflow=0, pool_timeout=statement_s, pool_pre_ping=False,
                 connect_args={"timeout": CONNECT_S, "command_timeout": statement_s, "server_settings": settings},
             )  # fmt: skip
         return cls(engine, clock=clock, ids=ids, stream=stream, statement_s=statement_s)

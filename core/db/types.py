@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
 
+from core.json_text import moment_text
+
 
 class Moment(TypeDecorator[datetime]):
     """A moment in UTC, cut to milliseconds. Naive values are refused: nobody can know what they mean."""
@@ -28,6 +30,14 @@ class Moment(TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def stored_moment(at: datetime) -> str:
+    """As `Moment` is written into SQLite. Raises ValueError for a naive one."""
+    if at.tzinfo is None:
+        raise ValueError("a moment needs its time zone")
+    text = moment_text(at if at.tzinfo is UTC else at.astimezone(UTC))
+    return f"{text[:10]} {text[11:23]}000"
 
 
 Json = JSON

@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.db.plain import upserts
 
 
 async def upsert(
@@ -25,16 +27,20 @@ async def upsert(
     """
     if not rows:
         return False
-    statement = _statement(conn.dialect.name, table, tuple(rows[0]), tuple(key), update)
+    if conn.dialect.name == "sqlite":
+        written = 0
+        for text, values in upserts(table, rows, key, update=update):
+            written += (await conn.exec_driver_sql(text, values)).rowcount
+        return written > 0
+    statement = _statement(table, tuple(rows[0]), tuple(key), update)
     result = await conn.execute(statement, [dict(row) for row in rows])
-    return bool(result.rowcount > 0)  # of several rows, Postgres' driver does not tell
+    return bool(result.rowcount > 0)  # of several rows, this driver does not tell
 
 
 @lru_cache(maxsize=200)
-def _statement(dialect_name: str, table: Table, names: tuple[str, ...], key: tuple[str, ...], update: bool) -> Any:
+def _statement(table: Table, names: tuple[str, ...], key: tuple[str, ...], update: bool) -> Any:
     """Made once for each shape: making it takes longer than writing a row with it."""
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    statement: Any = dialect.insert(table)
+    statement: Any = postgresql.insert(table)
     columns = [name for name in names if name not in key]
     if not (update and columns):
         return statement.on_conflict_do_nothing(index_elements=list(key))

@@ -12,6 +12,8 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from core.json_text import json_text, moment_text
+
 Json = dict[str, Any]
 _KINDS: dict[str, type[DomainEvent]] = {}
 _READING: dict[type[DomainEvent], tuple[tuple[str, bool, bool], ...]] = {}  # found out once for each kind
@@ -45,8 +47,13 @@ def to_record(event: DomainEvent) -> Json:
     for name in _moments(type(event)):
         value = record[name]
         if value is not None:
-            record[name] = value.isoformat(timespec="milliseconds")
+            record[name] = moment_text(value)
     return record
+
+
+def to_text(event: DomainEvent) -> str:
+    """The event's record as JSON. Raises TypeError, ValueError or RecursionError for what cannot be written so."""
+    return json_text(to_record(event))
 
 
 def _moments(cls: type[DomainEvent]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from sqlalchemy import BigInteger, Column, String, Table, Text, select, update
@@ -22,13 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.db.engine import Database
 from core.db.metadata import metadata
-from core.db.outbox import EventRow, row_of, write_rows
+from core.db.outbox import Statement, row_of, statements, write_rows, write_statements
 from core.db.types import Json, Moment
 from core.db.upsert import upsert
 from core.errors import Unavailable
-from core.events import DomainEvent, from_record
+from core.events import from_record
 from core.journal.journal import Journal
+from core.journal.projector import Projector
 from core.journal.store import Fact
+from core.json_text import from_json
 
 mark_table = Table(
     "journal_mark",
@@ -46,14 +48,9 @@ quarantine_table = Table(
     Column("reason", Text, nullable=False),
 )
 BATCH = 2000
+WORTH = 1000  # so many are not waited upon: a transaction costs as much as a hundred facts
 PAUSE_S = 0.5
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-
-
-class Projector(Protocol):
-    """Rows that follow from events. Idempotent: the same events twice leave the same rows."""
-
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None: ...
 
 
 class Source(Protocol):
@@ -64,6 +61,14 @@ class Source(Protocol):
 
     async def read(self, after: int, limit: int) -> list[Fact]: ...
     async def forget_until(self, seq: int) -> None: ...
+    def at_hand(self, after: int, limit: int) -> list[Fact] | None: ...
+
+
+class Batch(NamedTuple):
+    """Facts, made ready to be written."""
+
+    written: list[Statement]
+    folded: list[Any]  # for each projector
 
 
 class _MarkMoved(Exception):
@@ -87,6 +92,7 @@ class Flusher:
         self._progress = asyncio.Condition()
         self._mark: int | None = None
         self._asleep = False  # until something is there to be copied
+        self._ahead: tuple[list[Fact], Batch] | None = None
         self._awaited = 0
         self.down = ""
         self.on_flush: list[Callable[[], object]] = []
@@ -97,7 +103,7 @@ class Flusher:
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            if self._asleep or own.synced - own.flushed >= BATCH:
+            if self._asleep or own.synced - own.flushed >= WORTH:
                 loop.call_soon_threadsafe(self._news.set)
 
         own.on_sync.append(wake)
@@ -123,15 +129,15 @@ class Flusher:
             own.on_sync.remove(wake)
 
     async def _gather(self, own: Journal) -> None:
-        """Returns when there is something to copy, and a batch has gathered: a transaction costs as much as a hundred
-        facts. Whoever waits for his facts is not made to wait for more of them."""
+        """Returns when there is something to copy, and enough has gathered, which whoever waits for his facts is not made to
+        wait for."""
         self._news.clear()
         self._asleep = True
         if own.synced == own.flushed:
             await self._news.wait()
         self._asleep = False
         self._news.clear()
-        if not self._awaited and own.synced - own.flushed < BATCH:
+        if not self._awaited and own.synced - own.flushed < WORTH:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE_S):
                     await self._news.wait()
@@ -140,7 +146,7 @@ class Flusher:
         """Copies one batch. Returns its size; raises Unavailable when the database does not answer, sqlite3.Error when the
         journal's disk does not."""
         mark = self._mark if self._mark is not None else await self._find_mark()
-        rows = await self._journal.read(mark, BATCH)
+        rows, ready = await self._next(mark)
         if not rows:
             self._mark = mark
             if mark > self._journal.flushed:  # the disk had not let them be forgotten
@@ -148,7 +154,7 @@ class Flusher:
             return 0
         self._mark = None  # until we know how this ended
         try:
-            await self._copy_all(mark, rows)
+            await self._copy_all(mark, rows, ready)
         except _MarkMoved:
             return await self.flush_once()
         self._mark = rows[-1].seq
@@ -173,9 +179,32 @@ class Flusher:
             await self._journal.forget_until(known)
         return max(known, flushed)
 
-    async def _copy_all(self, mark: int, rows: Sequence[Fact]) -> None:
+    async def _next(self, mark: int) -> tuple[list[Fact], Batch | None]:
+        """The facts behind the mark; ready when that was done ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0][0].seq == mark + 1:
+            return ahead
+        return await self._journal.read(mark, BATCH), None
+
+    def _look_ahead(self, after: int) -> None:
+        """Makes the next batch ready while the database is busy with this one. What cannot be made ready fails in its turn."""
+        facts = self._journal.at_hand(after, BATCH)
+        if facts and len(facts) == BATCH:
+            with contextlib.suppress(Exception):
+                self._ahead = facts, self._ready(facts)
+
+    def _ready(self, facts: Sequence[Fact]) -> Batch:
+        events = [fact.event or from_record(from_json(fact.text)) for fact in facts]
+        rows = [
+            (fact.seq, event.interaction_id, event.kind, event.at, fact.text)
+            for fact, event in zip(facts, events, strict=True)
+        ]
+        written = statements(self._journal.journal_id, rows, is_sqlite=self._database.is_sqlite)
+        return Batch(written, [projector.fold(events) for projector in self._projectors])
+
+    async def _copy_all(self, mark: int, rows: Sequence[Fact], ready: Batch | None) -> None:
         try:
-            await self._copy(mark, rows)
+            await self._copy(mark, rows, ready)
         except NOT_THE_FACTS:
             raise
         except Exception as error:
@@ -184,17 +213,15 @@ class Flusher:
                 await self._copy_alone(mark, fact)
                 mark = fact.seq
 
-    async def _copy(self, mark: int, rows: Sequence[Fact]) -> None:
+    async def _copy(self, mark: int, rows: Sequence[Fact], ready: Batch | None = None) -> None:
         async with self._database.write() as conn:
             await self._move_mark(conn, mark, rows[-1].seq)
-            events = [fact.event or from_record(json.loads(fact.text)) for fact in rows]
-            for projector in self._projectors:
-                await projector.project(conn, events)
-            written = [
-                EventRow(fact.seq, event.interaction_id, event.kind, event.at, fact.text)
-                for fact, event in zip(rows, events, strict=True)
-            ]
-            await write_rows(conn, self._journal.journal_id, written)
+            ready = ready or self._ready(rows)
+            for projector, folded in zip(self._projectors, ready.folded, strict=True):
+                await projector.write(conn, folded)
+            if len(rows) == BATCH:
+                asyncio.get_running_loop().call_soon(self._look_ahead, rows[-1].seq)
+            await write_statements(conn, ready.written)
 
     async def _copy_alone(self, mark: int, fact: Fact) -> None:
         """Whole if it can be, else the event without its projections, else only set aside."""

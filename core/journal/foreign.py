@@ -15,7 +15,8 @@ from pathlib import Path
 import structlog
 
 from core.db.engine import Database
-from core.journal.flusher import BATCH, Flusher, Projector
+from core.journal.flusher import BATCH, Flusher
+from core.journal.projector import Projector
 from core.journal.store import AFTER, Fact, facts
 
 
@@ -34,6 +35,9 @@ class ForeignJournal:
 
     async def read(self, after: int, limit: int) -> list[Fact]:
         return await asyncio.to_thread(self._read, after, limit)
+
+    def at_hand(self, after: int, limit: int) -> None:
+        return None  # nothing but the file
 
     def _read(self, after: int, limit: int) -> list[Fact]:
         with closing(self._open()) as db:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import TypeVar
 
 import structlog
 
-from core.events import DomainEvent, to_record
+from core.events import DomainEvent, to_text
 from core.journal.store import Fact, JournalFile, Line
 
 GROUP_S = 0.01  # after a group: the first fact of the next is written at once, it may be the last before a kill
@@ -35,7 +34,6 @@ MEMORY_BOUND = 100_000
 AT_HAND = 20_000  # the newest facts, kept in memory until they stand in the database: nobody reads the file as a rule
 KEEP_S = 60.0
 _Answer = TypeVar("_Answer")
-_as_text = json.JSONEncoder(check_circular=False).encode  # what holds itself is found out by the depth of it
 
 
 class Journal:
@@ -77,7 +75,7 @@ class Journal:
             self._refuse(reason, event)
             return
         try:
-            text = _as_text(to_record(event))
+            text = to_text(event)
         except (TypeError, ValueError, RecursionError) as error:
             self._refuse(f"it cannot be written as JSON: {error}", event)
             return
@@ -127,7 +125,7 @@ class Journal:
             self._news.wait()
             self._news.clear()
             while self._waiting or group:
-                while self._waiting and len(group) < GROUP_MOST:
+                for _ in range(min(len(self._waiting), GROUP_MOST - len(group))):  # not what is told meanwhile
                     group.append(self._waiting.popleft())
                 if self._synced(group):
                     group = []
@@ -161,11 +159,18 @@ class Journal:
 
     async def read(self, after: int, limit: int) -> list[Fact]:
         """Synced facts behind `after` that are not known to stand in the database. Raises sqlite3.Error."""
-        after, at_hand = max(after, self.flushed), self._at_hand
-        if at_hand and at_hand[0].seq <= after + 1:
-            start = after + 1 - at_hand[0].seq
-            return list(islice(at_hand, start, max(start, min(start + limit, self.synced - at_hand[0].seq + 1))))
+        after = max(after, self.flushed)
+        if (facts := self.at_hand(after, limit)) is not None:
+            return facts
         return await asyncio.to_thread(self._locked, lambda: self._file.after(after, limit))
+
+    def at_hand(self, after: int, limit: int) -> list[Fact] | None:
+        """`read`, out of memory; None when the oldest of them are in the file alone."""
+        held = self._at_hand
+        if not held or held[0].seq > after + 1:
+            return None
+        start = after + 1 - held[0].seq
+        return list(islice(held, start, max(start, min(start + limit, self.synced - held[0].seq + 1))))
 
     async def forget_until(self, seq: int) -> None:
         """They stand in the database. The file forgets them with a later group, and not before a minute is over: the

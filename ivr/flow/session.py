@@ -9,7 +9,7 @@ Invariant: `from_json(json.loads(json.dumps(s.to_json()))) == s`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 Value = str | int | bool | float
@@ -41,12 +41,12 @@ class Session:
 
     def to_json(self) -> Json:
         """Everything. Not for the journal: see `journal`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+        values = [(name, getattr(self, name)) for name in _SAMPLES]
+        return {name: value if isinstance(value, str | int) else dict(value) for name, value in values}
 
     def journal(self) -> Json:
         """What may be kept: nothing that the caller typed to prove something, and nothing learned by it."""
-        return replace(self, proved={}, level="", ahead="").to_json()
+        return {**self.to_json(), "proved": {}, "level": "", "ahead": ""}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Session:
@@ -88,4 +88,5 @@ class Session:
         }
 
 
-_SAMPLES: Mapping[str, object] = Session("", "", "", "", "", "").to_json()
+_EMPTY = Session("", "", "", "", "", "")
+_SAMPLES: Mapping[str, object] = {it.name: getattr(_EMPTY, it.name) for it in fields(Session)}

@@ -31,6 +31,7 @@ from core.jobs.store import Job
 from core.jobs.worker import JobQueue
 from core.journal.flusher import Flusher, mark_table
 from core.journal.journal import Journal
+from core.journal.projector import Projector
 
 migrate.tables()  # the rooms' modules too
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -77,10 +78,10 @@ def commit_and_die(url: str) -> None:
     asyncio.run(main())
 
 
-class Counting:
+class Counting(Projector):
     """A projector that must run exactly once: it adds up how many facts it has seen, in a row of its own."""
 
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+    async def write(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
         row = {"journal_id": "counted", "seq": 0}
         await upsert(conn, mark_table, [row], ["journal_id"], update=False)
         counted = update(mark_table).where(mark_table.c.journal_id == "counted")

@@ -80,10 +80,10 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-class Refusing:
+class Refusing(flushing.Projector):
     """A projector that cannot take alarms called "poison"."""
 
-    async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+    async def write(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
         for event in events:
             assert getattr(event, "what", "") != "poison", "this one I cannot take"
 
@@ -250,8 +250,8 @@ class FlusherPromises:
         assert house.journal.behind == 0
 
     async def test_what_is_set_aside_is_logged_without_what_it_says(self, place: Place, tmp_path: Path) -> None:
-        class Telling:
-            async def project(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
+        class Telling(flushing.Projector):
+            async def write(self, conn: AsyncConnection, events: Sequence[DomainEvent]) -> None:
                 for event in events:
                     if isinstance(event, AlertRaised):
                         raise ValueError(f"{event.message} is no name")

@@ -19,8 +19,8 @@ from app.reconcile.run import Order, reconcile
 from core.db.engine import Database
 from core.db.outbox import write_events
 from core.events import DomainEvent, from_record, pbx, routing, to_record
-from core.journal.flusher import Projector
 from core.journal.journal import Journal
+from core.journal.projector import Projector
 from pbx.cel import BookCall, calls_in
 from pbx.store import InteractionProjector, interaction_table
 from recordings.store import RecordingProjector, recording_table
