@@ -1,8 +1,8 @@
 """Who owns what only one may own at a time: a row in the database with a holder, an epoch that only grows, and a beat.
 
 Decides ownership; does not know what is owned. Counters, not clocks: a claimant takes over when it has itself seen, on its
-own monotonic clock and with the database answering all along, that the beat stood still for `ttl_s`. So no clock that
-jumps and no database that was away makes anybody lose anything. Invariants: an epoch is held by one holder for ever; who
+own monotonic clock and with the row readable and writable all along, that the beat stood still for `ttl_s`. So no clock that
+jumps and no database that was away or locked makes anybody lose anything. Invariants: an epoch is held by one holder for ever; who
 was paused does not act before it has looked again (`holds`); a database that does not answer takes nothing away, because
 nobody else can claim in it either (the switch's own copy of the epoch is the judge between two sides of a split).
 """
@@ -38,6 +38,8 @@ lease_table = Table(
 OWNER = "controller"  # of everything that only one controller may do
 TTL_S, BEAT_S, LOOK_S = 3.0, 0.75, 0.2
 ANSWER_S = 1.0
+SILENT = 0.4  # of `ttl_s`: from then on the one who watches tries whether the owner could beat
+KNOCK_S = 0.3
 BLIND_S = 2.0  # so long between two looks is a sleep, less is a busy machine
 FENCE = "fence_epoch"
 NOT_OLDER = f"coalesce((SELECT epoch FROM lease WHERE name = '{OWNER}'), 0) <= {{epoch:d}}"  # noqa: S608 (a number)
@@ -135,7 +137,11 @@ class Lease:
                 seen, since = now_seen, now
             looked = now
             assert seen is not None
-            if seen.holder in ("", self._holder) or now - since >= self._ttl_s or self._is_dead(seen.holder):
+            free = seen.holder in ("", self._holder) or self._is_dead(seen.holder)
+            if not free and now - since >= SILENT * self._ttl_s and not await self._writable():
+                since = self._monotonic()  # the owner could not beat, either
+                continue
+            if free or now - since >= self._ttl_s:
                 try:
                     await before()
                 except Unavailable:
@@ -152,6 +158,17 @@ class Lease:
         async with self._database.read(deadline_s=ANSWER_S) as conn:
             row = (await conn.execute(statement)).first()
         return Seen("", 0, 0) if row is None else Seen(row.holder, row.epoch, row.beat)
+
+    async def _writable(self) -> bool:
+        """Whether a beat could be written now, and at once; nothing is changed."""
+        loop = asyncio.get_running_loop()
+        begun, mine = loop.time(), lease_table.c.name == self._name
+        try:
+            async with self._database.write(deadline_s=ANSWER_S) as conn:
+                await conn.execute(update(lease_table).where(mine).values(beat=lease_table.c.beat))
+        except Unavailable:
+            return False
+        return loop.time() - begun < KNOCK_S
 
     async def _take(self, seen: Seen) -> bool:
         """Ours, if nothing moved since it was seen: compared in the statement that writes."""

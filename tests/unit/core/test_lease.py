@@ -1,7 +1,9 @@
 """The lease: one owner under one epoch, whatever sleeps, jumps or does not answer."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,25 @@ async def test_a_database_that_was_away_gives_nobody_a_reason_to_take(
         await one.prove()  # the owner beats again before the other has watched for a whole time
         await asyncio.sleep(0.5)
         assert not claiming.done()
+        claiming.cancel()
+
+
+async def test_a_database_that_nobody_could_write_gives_nobody_a_reason_to_take(
+    database: Database, clock: ManualClock, tmp_path: Path
+) -> None:
+    one, two = lease(database, "one"), lease(database, "two")
+    await one.claim()
+    async with asyncio.TaskGroup() as group:
+        claiming = group.create_task(two.claim())
+        await passing(clock, 0.1)
+        with closing(sqlite3.connect(tmp_path / "one.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await passing(clock, 10 * TTL_S)
+            other.execute("ROLLBACK")
+        for _ in range(10):
+            await passing(clock, 0.1)
+            await one.prove()
+        assert not claiming.done() and one.holds()
         claiming.cancel()
 
 
