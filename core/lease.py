@@ -1,10 +1,11 @@
 """Who owns what only one may own at a time: a row in the database with a holder, an epoch that only grows, and a beat.
 
 Decides ownership; does not know what is owned. Counters, not clocks: a claimant takes over when it has itself seen, on its
-own monotonic clock and with the row readable and writable all along, that the beat stood still for `ttl_s`. So no clock that
-jumps and no database that was away or locked makes anybody lose anything. Invariants: an epoch is held by one holder for ever; who
-was paused does not act before it has looked again (`holds`); a database that does not answer takes nothing away, because
-nobody else can claim in it either (the switch's own copy of the epoch is the judge between two sides of a split).
+own monotonic clock and with the row readable and writable all along, that the beat stood still for `ttl_s`. So no clock
+that jumps and no database that was away or locked makes anybody lose anything. Invariants: an epoch is held by one holder
+for ever; who was paused does not act before it has looked again (`holds`); a database that does not answer takes nothing
+away, because nobody else can claim in it either (the switch's own copy of the epoch is the judge between two sides of a
+split).
 """
 
 from __future__ import annotations
