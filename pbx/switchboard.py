@@ -114,9 +114,15 @@ class Switchboard:
         if interaction_id in self._calls or is_callback(interaction_id):
             self._give(interaction_id, event)
         elif channel.startswith(self._trunk):
-            self._give(unique, event)
+            if not (isinstance(event, ChannelSeen) and self._other_end(event)):
+                self._give(unique, event)
         else:
             self._own(event, unique, channel)
+
+    def _other_end(self, seen: ChannelSeen) -> bool:
+        """Whether a channel of the trunk is the far end of somebody's call, who was connected to a number, and no caller."""
+        own = seen.variables.get("AC_IX") or seen.uniqueid
+        return own != seen.uniqueid or (seen.linkedid != seen.uniqueid and seen.linkedid in self._calls)
 
     def _interaction_of(self, unique: str) -> str:
         """Whose channel it is: the call's that has this very id, or of which it is a leg."""
@@ -284,8 +290,8 @@ class Switchboard:
     def _list_one(self, seen: ChannelSeen) -> None:
         unknown = seen.uniqueid not in self._calls
         if unknown and seen.channel.startswith(self._trunk) and not is_leg(seen.uniqueid):
-            if (seen.variables.get("AC_IX") or seen.uniqueid) != seen.uniqueid:
-                return  # the trunk's end of somebody else's call
+            if self._other_end(seen):
+                return
             entry = seen.variables.get("AC_ENTRY", "")
             ani = seen.variables.get("AC_ANI", "")
             self._calls[seen.uniqueid] = Call(

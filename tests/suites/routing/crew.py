@@ -145,7 +145,7 @@ class CrewPromises:
 
     async def test_without_the_database_nothing_changes(self, place: Place) -> None:
         crew = await Crew.at(place, statement_s=QUICK_S)
-        async with place.locked():
+        async with place.locked(routing_store.skill_table.name):
             with pytest.raises(Unavailable):
                 await crew.change(skills={"service": 1})
         assert crew.applied == [] and crew.told() == []

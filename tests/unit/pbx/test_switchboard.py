@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -179,6 +180,18 @@ def test_the_trunks_end_of_somebody_elses_call_is_no_call_of_its_own() -> None:
     it = desk()
     it.board.take_list([listed("n1-7.7", "PJSIP/trunk-00000007", variables={"AC_IX": IX})])
     assert not it.board.calls() and not it.heard.of("CallArrived") and not it.board.repairs
+
+
+def test_the_number_that_a_caller_was_connected_to_is_no_call_of_its_own_either() -> None:
+    it = desk()
+    far = ChannelSeen(at=at(2), uniqueid="n1-1.9", channel="PJSIP/trunk-00000009", linkedid=IX, dialled="s")
+    for event in (arrives(), far, ChannelState(at=at(3), uniqueid=far.uniqueid, channel=far.channel, state="Up")):
+        it.board.on_event(event)
+    assert [call.id for call in it.board.calls()] == [IX]
+    it.board.take_list([replace(arrives(), up=True), replace(far, up=True)])
+    assert [call.id for call in it.board.calls()] == [IX]
+    it.board.on_event(gone(far.uniqueid))
+    assert len(it.heard.of("CallArrived")) == 1 and not it.heard.of("CallEnded")
 
 
 def test_a_caller_found_waiting_keeps_queue_and_the_moment_they_began_to_wait() -> None:
