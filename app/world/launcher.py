@@ -33,6 +33,7 @@ from app.world.switch_watch import SwitchWatch
 from core.errors import AftercallError
 from core.settings import Settings
 
+AGAIN_S = 2.0
 TRIES = 4  # lives a child has to get through its start
 
 
@@ -70,6 +71,7 @@ class Launcher:
         self._ready = False
         self._first_serves = asyncio.Event()
         self._failure = ""
+        self._unwritten = False
         self._kinds: list[Controllers] = []
 
     # --- the whole life
@@ -95,6 +97,7 @@ class Launcher:
                         self._start(when_ready),
                         self._roll_when_asked(),
                         self._rotate_when_asked(),
+                        self._write_again(),
                         self._watch_switch(),
                         watchdog(),
                         *watching,
@@ -235,7 +238,7 @@ class Launcher:
         make = self._programs.controller
         specs = [make(self.plan, slot) if roles == ALL else make(self.plan, slot, roles) for slot in slots]
         return Controllers(
-            self.plan.folders.run, specs, self._settings.supervisor, self._say, self._started, self._write_world,
+            self.plan.folders.run, specs, self._settings.supervisor, self._say, self._started, self._changed,
             name=process_name(roles),
         )  # fmt: skip
 
@@ -245,16 +248,32 @@ class Launcher:
             await self._first_serves.wait()
         await kind.run(role)
 
-    def _started(self, role: str, pid: int) -> None:
-        """A life began: whoever comes after us must be able to find it."""
-        process = ProcessId.of(pid)
-        if role == "asterisk":
-            if process is not None:
-                switch.Record(process, self.plan.instance, self._configuration).write(switch.record_file(self.home))
+    def _started(self, _role: str, _pid: int) -> None:
+        """A life began: whoever comes after us must be able to find it. A disk that is full ends nobody; it is written later."""
+        try:
+            self._write_lives()
+            self._write_world()
+        except OSError as error:
+            if not self._unwritten:
+                self._say(f"who runs cannot be written down now: {error}")
+            self._unwritten = True
         else:
-            found = {name: ProcessId.of(child.pid) for name, child in self._children.items() if name != "asterisk"}
-            remember(self._file("children.json"), {name: known for name, known in found.items() if known is not None})
-        self._write_world()
+            self._unwritten = False
+
+    def _write_lives(self) -> None:
+        found = {name: ProcessId.of(child.pid) for name, child in self._children.items() if child.pid}
+        if (process := found.pop("asterisk", None)) is not None:
+            switch.Record(process, self.plan.instance, self._configuration).write(switch.record_file(self.home))
+        remember(self._file("children.json"), {name: known for name, known in found.items() if known is not None})
+
+    async def _write_again(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            if self._unwritten:
+                self._started("", 0)
+
+    def _changed(self) -> None:
+        self._started("", 0)
 
     # --- becoming ready
 
@@ -353,7 +372,7 @@ class Launcher:
                 self._say("the AMI passwords are new")
             except (AftercallError, OSError) as error:
                 self._say(f"the AMI passwords: {error}")
-            self._write_world()
+            self._changed()
 
     async def _accounts(self, record: switch.Record | None) -> None:
         """A switch that runs lets in whom the plan says, whatever else of its configuration waits for its next start."""

@@ -9,6 +9,7 @@ finding is written down for `GET /health` (`run/switch.json`) at each look.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ class SwitchWatch:
                 self._say(f"Asterisk (pid {self._child.pid}) is killed: {why}")
                 self._child.kill()
                 self._probe.forget()
-            write_private(self._file, json.dumps({"silent_s": round(seen.silent_s, 1)}))
+            with contextlib.suppress(OSError):  # the disk is full: whoever reads it finds it old
+                write_private(self._file, json.dumps({"silent_s": round(seen.silent_s, 1)}))
 
 
 class LastSeen:
