@@ -7,6 +7,7 @@ every promise was kept and every oracle held each time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import platform
 import random
@@ -112,7 +113,8 @@ async def _in_one_world(
                     _say(console, outcome)
                     if not outcome.ok:
                         break
-                await field.close()
+                with contextlib.suppress(Exception):  # of a world that is given up
+                    await field.close()
     return outcomes
 
 
@@ -137,6 +139,8 @@ async def _one(drill: Drill, field: Field) -> Outcome:
         wrong = f"{wrong}; afterwards: {error}" if wrong else str(error)
     except TimeoutError:
         wrong = wrong or f"not over within {LONGEST_S:g} s"
+    except Exception as error:  # the world itself has gone, or what judges it: the others are drilled all the same
+        wrong = f"{wrong}; afterwards: {error!r}" if wrong else f"the world could not be judged: {error!r}"
     return Outcome(drill.fault, drill.name, drill.promise, measured, wrong, found, round(field.now() - begun, 1))
 
 
