@@ -50,7 +50,7 @@ def test_generated_requests_get_the_answers_the_document_promises(url: str) -> N
 
         @given(case=operation.as_strategy())
         @settings(
-            max_examples=4, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+            max_examples=3, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         def ask(case: Any) -> None:

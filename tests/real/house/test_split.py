@@ -164,8 +164,13 @@ async def test_when_the_telephony_part_is_killed_people_talk_on_and_the_next_off
         assert all(call.media.longest_gap_s(since=killed_at) < 0.5 for call in (*calls, second))
         again.answer()
         assert await again.until("talking") == "talking"
+        await world.get_until(  # the phone talks before the switch has joined the two
+            f"calls/{again.header('x-aftercall-interaction')}",
+            lambda call: "CallConnected" in [event["kind"] for event in call["timeline"]],
+        )
         await away(world, 4)
         again.hang_up()
+        assert await second.until("ended") == "ended"
 
 
 async def test_a_redis_that_is_frozen_costs_nobody_their_place_and_makes_no_second_offer(split: OutsideWorld) -> None:

@@ -24,13 +24,13 @@ def test_one_class_alone_waits_as_erlang_c_says_and_two_wait_as_long_together() 
 
 
 def test_an_n_model_in_which_nobody_asks_for_the_second_skill_is_one_queue() -> None:
-    p_wait, wait_s, _, _ = n_model(3, 3, 4.0, 1e-9, 240, longest=120)
+    p_wait, wait_s, _, _ = n_model(3, 3, 4.0, 1e-9, 240, longest=60)
     assert p_wait == pytest.approx(erlang.erlang_c(6, 4.0), rel=1e-5)
     assert wait_s == pytest.approx(erlang.asa_s(6, 4.0, 240), rel=1e-4)
 
 
 def test_an_n_model_in_which_nobody_asks_for_the_first_is_the_second_s_own_queue() -> None:
-    _, _, p_wait, wait_s = n_model(3, 3, 1e-9, 2.0, 240, longest=120)
+    _, _, p_wait, wait_s = n_model(3, 3, 1e-9, 2.0, 240, longest=60)
     assert p_wait == pytest.approx(erlang.erlang_c(3, 2.0), rel=1e-5)
     assert wait_s == pytest.approx(erlang.asa_s(3, 2.0, 240), rel=1e-4)
 

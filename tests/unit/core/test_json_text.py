@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.db.types import stored_moment
 from core.json_text import from_json, json_text, moment_text
+from tests.lots import lots
 
 ZONES = st.one_of(st.just(UTC), st.integers(-840, 840).map(lambda minutes: timezone(timedelta(minutes=minutes))))
 MOMENTS = st.datetimes(timezones=ZONES)
@@ -23,7 +24,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=lots(150))
 @given(MOMENTS)
 def test_a_moment_is_written_as_isoformat_writes_it(moment: datetime) -> None:
     assert moment_text(moment) == moment.isoformat(timespec="milliseconds")
@@ -43,7 +44,7 @@ def test_a_moment_without_its_zone_keeps_its_form_and_is_not_stored() -> None:
         stored_moment(naive)
 
 
-@settings(max_examples=150)
+@settings(max_examples=lots(150))
 @given(VALUES)
 def test_what_is_written_reads_the_same_by_any_reader(value: object) -> None:
     text = json_text(value)

@@ -195,7 +195,7 @@ class Life(RuleBasedStateMachine):
         self.loop.close()
 
 
-LIVES = int(os.environ.get("LIVES", "5"))  # more, when somebody changes how things work here
+LIVES = int(os.environ.get("LIVES", "3"))  # more, when somebody changes how things work here
 TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=LIVES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)

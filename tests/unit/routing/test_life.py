@@ -290,7 +290,7 @@ class Life(RuleBasedStateMachine):
         assert {o.offer_id for o in book.offers.values() if o.talking_since is not None} == talks
 
 
-LIVES = int(os.environ.get("LIVES", "25"))  # more, when somebody changes how things work here
+LIVES = int(os.environ.get("LIVES", "20"))  # more, when somebody changes how things work here
 TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=LIVES, stateful_step_count=40 if LIVES <= 40 else 80, deadline=None, report_multiple_bugs=False,

@@ -12,6 +12,7 @@ from core.prompts.library import PromptLibrary
 from routing.policy.model import Waits
 from routing.waiting.expected import BANDS, WORSE, Pace, band_of, expected_wait_s
 from routing.waiting.plan import FIRST_S, LEAST_S, Memory, Standing, due_at, position_phrases, say
+from tests.lots import lots
 
 ALL = Waits(
     every_s=30, position=True, expected_wait=True, order_status=True, prompts=("queue-still-waiting", "queue-busy"),
@@ -88,7 +89,7 @@ def test_the_first_word_comes_soon_and_the_others_as_often_as_the_queue_says(
     assert due_at(waits, memory, came_at=100, last_at=120) == due
 
 
-@settings(max_examples=60)
+@settings(max_examples=lots(60))
 @given(WAITS, st.lists(STANDINGS, max_size=12))
 def test_through_any_wait_positions_only_get_better_and_nothing_is_told_twice_in_a_row(
     waits: Waits, standings: list[Standing]
