@@ -95,6 +95,7 @@ def collect_from_here_on() -> None:
     """What we are made of lives as long as we do: looking through it for garbage again and again stopped the loop, and every
     call with it, for 0.2 to 0.5 s. From now on only what came later is looked through, and less often."""
     gc.freeze()
+    sys.setswitchinterval(0.0005)  # a thread that computes (rows, JSON) gives way to the loop sooner than after 5 ms
     gc.set_threshold(5000, 10, 10)
     gc.enable()
 
