@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -12,8 +12,8 @@ from pydantic import Field
 from app.live.model import BoardCall
 from app.live.views import hidden
 from app.web.calls import CallBook, CallFilter, CallRecord, CallStory, may_see, shown_fields, shown_number
-from core.errors import BadInput, NotFound
-from core.http.paging import PageQuery, cursor, read_cursor
+from core.errors import NotFound
+from core.http.paging import PageQuery, cursor, read_place
 from core.http.routes import Caller, Page, Request, Route, Strict
 
 
@@ -176,7 +176,7 @@ class _Calls:
 
     async def page(self, request: Request) -> Page[CallRow]:
         query: CallsQuery = request.query
-        before = _before(query.after) if query.after else None
+        before = read_place(query.after) if query.after else None
         only = CallFilter(queue=query.queue, agent=query.agent)
         calls = await self._book.page(limit=query.limit + 1, before=before, only=only)
         shown = calls[: query.limit]
@@ -193,15 +193,6 @@ class _Calls:
             live = hidden(live)
         now = None if live is None else CallNow(**{name: getattr(live, name) for name in CallNow.model_fields})
         return detail_of(story, request.caller, now)
-
-
-def _before(text: str) -> tuple[datetime, str]:
-    at, key = read_cursor(text, str, str)
-    try:
-        moment = datetime.fromisoformat(str(at)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadInput("http:bad-cursor", "This is not a place in the list.") from error
-    return moment, str(key)
 
 
 def routes(book: CallBook, live: Live = lambda _id: None) -> list[Route]:

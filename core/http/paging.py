@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -43,3 +44,13 @@ def read_cursor(text: str, *kinds: type) -> tuple[str | int, ...]:
     if any(isinstance(part, str) and "\x00" in part for part in parts):
         raise BadInput("http:bad-cursor", "This is not a place in the list.")
     return tuple(parts)
+
+
+def read_place(text: str) -> tuple[datetime, str]:
+    """The cursor of a list in order of time: a moment (in UTC) and a key. Raises BadInput as `read_cursor` does."""
+    at, key = read_cursor(text, str, str)
+    try:
+        moment = datetime.fromisoformat(str(at)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadInput("http:bad-cursor", "This is not a place in the list.") from error
+    return moment, str(key)

@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from core.db.engine import Database
 from core.errors import BadInput
-from core.http.paging import PageQuery, cursor, read_cursor
+from core.http.paging import PageQuery, cursor, read_place
 from core.http.routes import Page, Request, Role, Route, Strict
 from routing.quarters import store
 
@@ -101,7 +101,7 @@ class IntervalsHttp:
         since, until = _moment(query.since, zone), _moment(query.until, zone)
         if not since < until or until - since > LONGEST:
             raise BadInput("routing:interval-span", "From has to be before to, and at most 31 days.")
-        after = _place(query.after) if query.after else None
+        after = read_place(query.after) if query.after else None
         async with self._database.read() as conn:
             found = await store.rows(
                 conn, table, key, since, until, only=only, limit=query.limit + 1, after=after
@@ -129,15 +129,6 @@ def _moment(at: datetime, zone: ZoneInfo) -> datetime:
         return (at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadInput("routing:interval-span", "There is no such moment.") from error
-
-
-def _place(text: str) -> tuple[datetime, str]:
-    at, key = read_cursor(text, str, str)
-    try:
-        moment = datetime.fromisoformat(str(at)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadInput("http:bad-cursor", "This is not a place in the list.") from error
-    return moment, str(key)
 
 
 def routes(database: Database, zone: ZoneInfo) -> list[Route]:
