@@ -238,7 +238,7 @@ class Launcher:
         make = self._programs.controller
         specs = [make(self.plan, slot) if roles == ALL else make(self.plan, slot, roles) for slot in slots]
         return Controllers(
-            self.plan.folders.run, specs, self._settings.supervisor, self._say, self._started, self._changed,
+            self.plan.folders.run, specs, self._settings.supervisor, self._say, self._started, self._write_down,
             name=process_name(roles),
         )  # fmt: skip
 
@@ -248,8 +248,8 @@ class Launcher:
             await self._first_serves.wait()
         await kind.run(role)
 
-    def _started(self, _role: str, _pid: int) -> None:
-        """A life began: whoever comes after us must be able to find it. A disk that is full ends nobody; it is written later."""
+    def _write_down(self) -> None:
+        """Who runs, for whoever comes after us and for outsiders. A disk that is full ends nobody; it is written later."""
         try:
             self._write_lives()
             self._write_world()
@@ -270,10 +270,11 @@ class Launcher:
         while True:
             await asyncio.sleep(AGAIN_S)
             if self._unwritten:
-                self._started("", 0)
+                self._write_down()
 
-    def _changed(self) -> None:
-        self._started("", 0)
+    def _started(self, _role: str, _pid: int) -> None:
+        """A life began."""
+        self._write_down()
 
     # --- becoming ready
 
@@ -372,7 +373,7 @@ class Launcher:
                 self._say("the AMI passwords are new")
             except (AftercallError, OSError) as error:
                 self._say(f"the AMI passwords: {error}")
-            self._changed()
+            self._write_down()
 
     async def _accounts(self, record: switch.Record | None) -> None:
         """A switch that runs lets in whom the plan says, whatever else of its configuration waits for its next start."""

@@ -31,5 +31,5 @@ async def test_who_runs_is_written_down_when_there_is_room_again(
         it._started("controller-1", 1)
     assert it._unwritten and len(said) == 1 and "No space left" in said[0], "told once"
     room = True
-    it._started("", 0)
+    it._write_down()
     assert not it._unwritten and written == [tmp_path / "run" / "children.json"]
