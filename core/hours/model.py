@@ -86,6 +86,10 @@ class Calendar:
         if len(self.weekly) != 7 or not 0 <= self.make_up_as <= 6:
             raise ValueError("a week has seven days")
 
+    def holiday_on(self, day: date) -> str | None:
+        """The name of the public holiday on this day, unless it is worked on in exchange; None on other days."""
+        return None if day in self.public.workdays else self.public.off.get(day)
+
     def hours_of(self, day: date) -> Spans:
         """The spans that begin on this day."""
         if day in self.exceptions:
@@ -125,8 +129,8 @@ def is_open(calendar: Calendar, at: datetime) -> Open | Closed:
     day = at.astimezone(calendar.zone).date()
     if day in calendar.exceptions:
         return Closed(until, "exception")
-    if day in calendar.public.off and day not in calendar.public.workdays:
-        return Closed(until, "holiday", calendar.public.off[day])
+    if (name := calendar.holiday_on(day)) is not None:
+        return Closed(until, "holiday", name)
     return Closed(until)
 
 

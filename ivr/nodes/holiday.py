@@ -20,10 +20,10 @@ class Holiday:
         calendar = context.calendars.get(self.calendar)
         if calendar is None:
             return Turn(session, Leave("workday"), (), (f"there is no calendar '{self.calendar}'; taken as a workday",))
-        day = context.at.astimezone(calendar.zone).date()
-        if day not in calendar.public.off or day in calendar.public.workdays:
+        name = calendar.holiday_on(context.at.astimezone(calendar.zone).date())
+        if name is None:
             return Turn(session, Leave("workday"))
-        variables = {**session.variables, "holiday": calendar.public.off[day][:200]}
+        variables = {**session.variables, "holiday": name[:200]}
         return Turn(replace(session, variables=variables), Leave("holiday"))
 
     def resume(self, session: Session, outcome: Outcome, context: Context) -> Turn:
