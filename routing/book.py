@@ -24,6 +24,7 @@ from routing.model import AgentRecord, Offer, WorkItem
 from routing.occupancy import Occupancy
 from routing.policy.model import Policy, QueuePolicy
 from routing.pool import Pool
+from routing.why import lacks
 from routing.wish import Wish, program, stage_no_at
 
 REMEMBERED = 5000
@@ -171,6 +172,14 @@ class Book:
             return wish
         steps = program(item, self.pool.policy)
         return steps.stages[stage_no_at(steps, self.waited_s(item))].wish
+
+    def wish_of_newcomer(self, queue: str) -> Wish:
+        """What is asked of an agent for somebody who comes to the queue now, of whom nothing more is known."""
+        return program(WorkItem("", queue, "", self.clock.now()), self.pool.policy).stages[0].wish
+
+    def able(self, wish: Wish) -> list[Agent]:
+        """Whoever has what is asked for, there or not, free or not."""
+        return [agent for agent in self.agents.values() if lacks(agent, wish) is None]
 
     def inherit(self, interaction_id: str, older_id: str) -> None:
         """An entry under another id has waited since the same moment, if that is earlier than its own."""

@@ -192,7 +192,7 @@ def _queues(acd: Acd, agent: Agent) -> list[QueueWhy]:
         kept = [why for wish in wishes if (why := lacks(agent, wish)) is not None]
         first = kept[0] if kept else None
         if not items:
-            first = lacks(agent, program(WorkItem("", name, "", book.clock.now()), book.pool.policy).stages[0].wish)
+            first = lacks(agent, book.wish_of_newcomer(name))
         words = f"{len(items)} wait" if items else "nobody waits"
         told.append(QueueWhy(
             queue=name, waiting=len(items), could_take=len(wishes) - len(kept),

@@ -22,7 +22,6 @@ from routing.model import WorkItem
 from routing.policy.model import Overflow
 from routing.ports import Telephony
 from routing.timers import Timers
-from routing.why import lacks
 from routing.wish import program
 
 AGAIN_S = 1.0
@@ -88,8 +87,7 @@ class Overflows:
         if not kinds:
             return False
         wish = program(item, self._book.pool.policy).stages[-1].wish
-        able = (agent for agent in self._book.agents.values() if lacks(agent, wish) is None)
-        return all(absence(agent) in kinds for agent in able)
+        return all(absence(agent) in kinds for agent in self._book.able(wish))
 
     def _start(self, ix: str, seconds: float, reason: str = "timeout") -> None:
         self._timers.start(f"most:{ix}", seconds, lambda: self._over(ix, reason))

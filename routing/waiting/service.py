@@ -22,6 +22,7 @@ from core.events.routing import SegmentEnded, WrapUpEnded
 from core.phrases.model import Phrases
 from core.phrases.render import LANGUAGES, render
 from core.prompts.library import PromptLibrary, PromptMissing
+from routing.agent import Agent
 from routing.book import Book
 from routing.model import WorkItem
 from routing.overflow import absence
@@ -30,8 +31,7 @@ from routing.timers import Timers
 from routing.waiting import plan
 from routing.waiting.expected import Pace, expected_wait_s
 from routing.waiting.plan import Memory, Standing
-from routing.why import lacks
-from routing.wish import program
+from routing.wish import Wish
 
 ALSO: tuple[type[DomainEvent], ...] = (SegmentEnded, WrapUpEnded)
 AGAIN_S = 1.0
@@ -210,7 +210,10 @@ class Announcer:
         if standing is None:
             return 0
         wish = standing["wish"]
-        return sum(not absence(agent) and lacks(agent, wish) is None for agent in self._book.agents.values())
+        return len(self._at_work(wish))
+
+    def _at_work(self, wish: Wish) -> list[Agent]:
+        return [agent for agent in self._book.able(wish) if not absence(agent)]
 
     def queue_now(self, queue: str) -> dict[str, Any]:
         """How the queue stands for somebody who would come now: `waiting`, `wait_s` (None: nobody can say), `agents` at work who
@@ -218,9 +221,7 @@ class Announcer:
         if queue not in self._book.queues:
             raise NotFound("queue", queue)
         waiting = sum(item.queue == queue for item in self._book.waiting.values())
-        comes = WorkItem("", queue, "", self._book.clock.now())
-        wish = program(comes, self._book.pool.policy).stages[0].wish
-        able = [agent for agent in self._book.agents.values() if not absence(agent) and lacks(agent, wish) is None]
+        able = self._at_work(self._book.wish_of_newcomer(queue))
         if any(agent.available for agent in able) and not waiting:
             return {"waiting": 0, "wait_s": 0.0, "agents": len(able)}
         wait_s = expected_wait_s(waiting + 1, len(able), self.pace.handle_s(queue))
