@@ -7,12 +7,10 @@ second is refused; a database that is away changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
-import structlog
-
+from core.bus.lookout import Lookout
 from core.bus.model import Bus
 from core.clock import Clock
 from core.db.engine import Database
@@ -39,7 +37,7 @@ class CrewDesk:
         self.apply = apply
         self._database, self._clock, self._names, self._bus = database, clock, names, bus
         self._known: dict[str, int] = {}  # extension → the revision in force here
-        self._news = asyncio.Event()
+        self._lookout = Lookout(TOPIC, bus)
 
     async def load(self) -> list[AgentRecord]:
         """All agents as the database knows them, in order of their extensions. Raises Unavailable."""
@@ -51,20 +49,7 @@ class CrewDesk:
 
     async def run(self) -> None:
         """Looks whether others have changed somebody, when told so and every `LOOK_S`."""
-        async with asyncio.TaskGroup() as group:
-            if self._bus is not None:
-                group.create_task(self._listen(self._bus))
-            failing = False
-            while True:
-                self._news.clear()
-                try:
-                    await self._look()
-                    failing = False
-                except Exception as error:  # what is known stays; nobody who waits pays for it
-                    if not failing:
-                        structlog.get_logger().warning("crew_not_looked_at", reason=f"{type(error).__name__}: {error}")
-                    failing = True
-                await self._until_news()
+        await self._lookout.run(self._look, lambda: LOOK_S)
 
     async def _look(self) -> None:
         async with self._database.read() as conn:
@@ -82,21 +67,6 @@ class CrewDesk:
         self._known[extension] = ability.revision
         if self.apply is not None and extension in names:
             self.apply(_record(ability, names))
-
-    async def _until_news(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_S):
-                await self._news.wait()
-        except TimeoutError:
-            return
-
-    async def _listen(self, bus: Bus) -> None:
-        subscriber = bus.subscribe(TOPIC)
-        try:
-            async for _ in subscriber:
-                self._news.set()
-        finally:
-            subscriber.close()
 
     # --- what people ask and do
 

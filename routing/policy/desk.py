@@ -16,6 +16,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.bus.lookout import Lookout
 from core.bus.model import Bus
 from core.clock import Clock
 from core.db.engine import Database
@@ -81,7 +82,7 @@ class PolicyDesk:
         self.fault = ""  # why the newest version is not in force, in words
         self._database, self._clock, self._fallback, self._bus, self._known = database, clock, fallback, bus, known
         self._applied: Policy | None = None
-        self._news = asyncio.Event()
+        self._lookout = Lookout(TOPIC, bus)
 
     @property
     def number(self) -> int:
@@ -110,22 +111,7 @@ class PolicyDesk:
 
     async def run(self) -> None:
         """Looks whether others have published or switched, when told so and every `LOOK_S`; ends the surge at its time."""
-        async with asyncio.TaskGroup() as group:
-            if self._bus is not None:
-                group.create_task(self._listen(self._bus))
-            failing = False
-            while True:
-                self._news.clear()
-                try:
-                    await self._look()
-                    failing = False
-                except Exception as error:  # the rules stay; nobody who waits pays for it
-                    if not failing:
-                        structlog.get_logger().warning(
-                            "policy_not_looked_at", reason=f"{type(error).__name__}: {error}"
-                        )
-                    failing = True
-                await self._until_news()
+        await self._lookout.run(self._look, self._pause_s)
 
     async def _look(self) -> None:
         self._put_into_force()  # an end of the surge needs no database
@@ -136,21 +122,9 @@ class PolicyDesk:
         if self.switch is not None and self.switch.until is not None and not self.surge.is_on(self._clock.now()):
             await self._end_surge(self.switch)
 
-    async def _until_news(self) -> None:
+    def _pause_s(self) -> float:
         left_s = self.surge.left_s(self._clock.now())
-        try:
-            async with asyncio.timeout(min(LOOK_S, left_s) if left_s > 0 else LOOK_S):
-                await self._news.wait()
-        except TimeoutError:
-            return
-
-    async def _listen(self, bus: Bus) -> None:
-        subscriber = bus.subscribe(TOPIC)
-        try:
-            async for _ in subscriber:
-                self._news.set()
-        finally:
-            subscriber.close()
+        return min(LOOK_S, left_s) if left_s > 0 else LOOK_S
 
     def _take(self, version: Version, document: Document | PolicyRefused) -> None:
         """A text of a newer release may not be readable here: then the rules stay, and it is said why."""
@@ -178,7 +152,7 @@ class PolicyDesk:
 
     def _changed(self) -> None:
         self._put_into_force()
-        self._news.set()  # the end of a surge may be nearer now
+        self._lookout.soon()  # the end of a surge may be nearer now
         if self._bus is not None:
             self._bus.publish(TOPIC, {"version": self.number})
 
